@@ -1,0 +1,55 @@
+# One word per deed, the same on a desk and in CI.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: run test check fix soak lock setup servers clean
+
+# Everything below needs only Python, make and the package registries.
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "scim-gateway needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# sslyze pins an older cryptography than the gateway uses, so it lives apart.
+.venv-tls/.installed: requirements/tls-grader.txt
+	$(PYTHON) -m venv .venv-tls
+	.venv-tls/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/tls-grader.txt
+	touch $@
+
+servers: .venv-tls/.installed
+
+run: setup
+	$(BIN)/scim-gateway demo $(ARGS)
+
+test: setup servers
+	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+soak: setup servers
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+fix: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Written anew when pyproject.toml changes; needs uv (pip install uv).
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock:
+	$(LOCK) --no-emit-package scim-gateway pyproject.toml -o requirements/run.txt
+	$(LOCK) --no-emit-package scim-gateway --extra demo pyproject.toml -o requirements/demo.txt
+	$(LOCK) --no-emit-package scim-gateway --extra dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) requirements/tls-grader.in -o requirements/tls-grader.txt
+
+clean:
+	rm -rf $(VENV) .venv-tls build .mypy_cache .ruff_cache .pytest_cache .hypothesis

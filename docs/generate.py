@@ -1,0 +1,93 @@
+"""Writes docs/refusals.md from the table of reasons: `python docs/generate.py`. A test holds the two together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.refusal import Fault, Reason
+
+PAGE = Path(__file__).parent / "refusals.md"
+
+HEAD = """# Refusals
+
+Every way the gateway says no. Generated from `gateway/refusal.py` by `docs/generate.py`.
+
+The slug stands in the client's error text, in the audit log, in the log line and in `scim_gateway_requests_rejected_total`.
+A client of the kind `okta` or `okta-agent` gets 429 with `Retry-After` wherever the fault is the upstream's or the gateway's,
+because Okta comes back by itself only then; the status below is what other clients get.
+"""
+
+ADVICE: dict[Reason, str] = {
+    Reason.HEAD_MALFORMED: "A scanner, or a proxy in between that mangles requests. Harmless when rare.",
+    Reason.HEAD_TOO_LARGE: "A scanner, or a client that adds large fields; see `listen.max_line_bytes`.",
+    Reason.HEAD_TIMEOUT: "A slow or half-open connection; an attack when there are many from one address.",
+    Reason.VERSION_UNSUPPORTED: "Something that does not speak HTTP/1.1: HTTP/2 without negotiation, or an old health check.",
+    Reason.METHOD_UNSUPPORTED: "A scanner, or somebody who takes the gateway for a forward proxy (CONNECT).",
+    Reason.FRAMING_AMBIGUOUS: "An attempt to smuggle a request, or a broken proxy in between. Look at the address.",
+    Reason.HOST_MALFORMED: "A scanner, or a health check that sends no Host field.",
+    Reason.FIELD_MALFORMED: "A client or proxy that repeats a field which may come once.",
+    Reason.EXPECTATION_UNKNOWN: "A client with an unusual Expect field.",
+    Reason.TARGET_MALFORMED: "A scanner, or an identifier with characters that two readers could understand differently.",
+    Reason.TARGET_FOREIGN: "Somebody takes the gateway for a forward proxy.",
+    Reason.HOST_FOREIGN: "The client uses another name than `gateway.public_url`; correct one of the two.",
+    Reason.TENANT_UNKNOWN: "The base URL in the client is not a tenant's `path`; compare them letter by letter.",
+    Reason.SOURCE_FORBIDDEN: "The address is in none of the tenant's `sources`; has the client's network list changed?",
+    Reason.CREDENTIAL_MISSING: "The client sends no Authorization field; look at its authentication mode.",
+    Reason.CREDENTIAL_AMBIGUOUS: "Two Authorization fields, or one that cannot be read. A proxy in between may add one.",
+    Reason.CREDENTIAL_UNKNOWN: "A wrong or mistyped token. `scim-gateway token check` finds typing errors offline.",
+    Reason.CREDENTIAL_EXPIRED: "Make a token with `scim-gateway token new`, add it, enter it in the client.",
+    Reason.CREDENTIAL_OF_OTHER_TENANT: "A valid token at another tenant's path; two apps of the client are mixed up.",
+    Reason.TOO_MANY_FAILURES: "Somebody guesses tokens from that address. Valid credentials still pass from it.",
+    Reason.RATE_EXCEEDED: "The client is faster than `limits.requests_per_second` and `burst`; it comes back by itself.",
+    Reason.NO_PLACE: "`limits.concurrent` requests are under way: the upstream is slow, or the number too small.",
+    Reason.BODY_TOO_LARGE: "Larger than `limits.max_body_bytes`; a group with very many members may need more.",
+    Reason.BODY_TIMEOUT: "The body came too slowly; see `listen.body_seconds`.",
+    Reason.BODY_CUT: "The connection broke, or a proxy in between sent less than announced.",
+    Reason.CODING_UNSUPPORTED: "A compressed request body; switch that off in the client.",
+    Reason.ADDRESS_UNKNOWN: "No SCIM address; further endpoints are listed in the tenant's `extensions`.",
+    Reason.METHOD_NOT_ALLOWED: "The client misuses SCIM, or somebody explores it.",
+    Reason.MEDIA_TYPE_UNSUPPORTED: "The client sends something else than SCIM JSON.",
+    Reason.BODY_MISSING: "A write without a body.",
+    Reason.BODY_UNEXPECTED: "A GET or DELETE with a body.",
+    Reason.JSON_MALFORMED: "The client is broken, or somebody explores.",
+    Reason.JSON_NOT_UTF8: "The client is broken, or somebody explores.",
+    Reason.JSON_NAME_REPEATED: "Two readers could understand the body differently; an attack until proved otherwise.",
+    Reason.JSON_TOO_DEEP: "No SCIM message nests so deeply; an attack until proved otherwise.",
+    Reason.MESSAGE_MALFORMED: "The body is JSON but not the message; the note in the audit log says what is missing.",
+    Reason.PATCH_MALFORMED: "The note in the audit log says which part of the PatchOp message is wrong.",
+    Reason.PATH_MALFORMED: "The note in the audit log names the place.",
+    Reason.FILTER_MALFORMED: "The note in the audit log names the place. A matching attribute in the client may be odd.",
+    Reason.VALUE_MALFORMED: "Such as `active` that is neither a boolean nor its string; correct the mapping in the client.",
+    Reason.QUERY_MALFORMED: "A repeated query parameter.",
+    Reason.OPERATION_FORBIDDEN: "The tenant's `operations` do not list it; or a password alone, with `sync_passwords` off.",
+    Reason.BULK_FORBIDDEN: "Bulk is not offered; neither Okta nor Entra uses it.",
+    Reason.UPSTREAM_UNREACHABLE: "Is the application running? Does the inner firewall let the gateway reach its port?",
+    Reason.UPSTREAM_TIMEOUT: "The application is slow or hangs; for a write, the outcome is unknown.",
+    Reason.UPSTREAM_UNAVAILABLE: "The application, or a proxy before it, answered 502, 503 or 504.",
+    Reason.UPSTREAM_BUSY: "The application answered 429; the client comes back by itself.",
+    Reason.UPSTREAM_BROKEN: "The application's HTTP is broken, or the connection was cut; for a write, the outcome is unknown.",
+    Reason.UPSTREAM_NOT_SCIM: "Usually a login page or a proxy's error page: compare `upstream` and `upstream_path`.",
+    Reason.UPSTREAM_REDIRECT: "Usually http where https is needed, or a login page: compare `upstream` and `upstream_path`.",
+    Reason.UPSTREAM_TOO_LARGE: "Larger than `limits.max_answer_bytes`.",
+    Reason.UPSTREAM_CREDENTIAL: "The secret in `upstream_token_file` is not the application's. Nothing works until it is.",
+    Reason.RECORD_UNAVAILABLE: "The audit directory cannot be written: disk full, read-only, or gone. Act now.",
+    Reason.CLIENT_GONE: "The client hung up before its body had come.",
+    Reason.STOPPING: "The instance was stopped before the request could end.",
+    Reason.GATEWAY_FAULT: "A fault of the gateway: the log has the traceback under the request's id. Please report it.",
+}
+
+OF_WHOM = {Fault.CLIENT: "client", Fault.UPSTREAM: "upstream", Fault.GATEWAY: "gateway"}
+
+
+def page() -> str:
+    """The whole page."""
+    rows = ["| Slug | Status | Whose fault | The client reads | For operators |", "|---|---|---|---|---|"]
+    rows += [
+        f"| `{reason.slug}` | {reason.status} | {OF_WHOM[reason.fault]} | {reason.detail} | {ADVICE[reason]} |"
+        for reason in Reason
+    ]
+    return HEAD + "\n" + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,269 @@
+"""Composition: the one place that builds everything, runs it, reloads it and takes it down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+
+from gateway import __version__, vitals
+from gateway.admin import Admin
+from gateway.journal import Journal, exclusive
+from gateway.metrics import Metrics
+from gateway.pipeline import Pipeline
+from gateway.server.http import HttpServer
+from gateway.server.listener import Listener, listening_socket
+from gateway.server.tls import Certificates
+from gateway.settings.models import Settings
+from gateway.settings.problems import SettingsInvalid
+from gateway.stages.admission import Admission
+from gateway.stages.forwarding import Forwarding, Upstream, open_upstreams
+from gateway.stages.identity import FeedInvalid, Feeds, Identity, own_authorities
+from gateway.stages.recording import Recording
+from gateway.state.failures import Failures
+from gateway.state.last_use import LastUse
+from gateway.state.places import Places
+from gateway.state.rates import Rates
+
+log = logging.getLogger(__name__)
+
+PROBE_SECONDS = 15.0
+TICK_SECONDS = 1.0
+
+Reread = Callable[[], Awaitable[Settings]]
+
+
+async def run_instance(
+    settings: Settings,
+    *,
+    ready: Callable[[Instance], None],
+    stop: asyncio.Event,
+    reread: Reread | None = None,
+) -> None:
+    """Run a gateway until `stop` is set; see `Instance.run`. `ready` is told once it serves."""
+    await Instance(settings, reread).run(ready, stop)
+
+
+class Instance:
+    """One running gateway. State, journal, metrics and sockets live as long as it; a reload swaps the rest.
+
+    To be made inside the running loop.
+
+    Raises:
+        FeedInvalid: a feed of networks is not usable at the start.
+    """
+
+    def __init__(self, settings: Settings, reread: Reread | None = None) -> None:
+        self.settings = settings
+        self.draining = False
+        self.reload_problem = ""  # why the settings read last are not in use; "" when they are
+        self.rates, self.places, self.failures, self.last_use = Rates(), Places(), Failures(), LastUse()
+        self.feeds = Feeds.of(settings)
+        self.upstreams: dict[str, Upstream] = {}
+        self.journal = Journal(settings.audit.directory)
+        self.metrics = Metrics(settings.tenants, version=__version__)
+        self.recording = Recording(
+            self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
+        )
+        self._reread = reread
+        self._wants_reload = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        """Of the public listener."""
+        return self.listener.port
+
+    @property
+    def admin_port(self) -> int:
+        return self._admin.port
+
+    def request_reload(self) -> None:
+        """Read the settings again, soon; for signal handlers."""
+        self._wants_reload.set()
+
+    async def run(self, ready: Callable[[Instance], None], stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, end what is under way, and return.
+
+        Raises:
+            DirectoryInUse: another instance has the state or the audit directory.
+            OSError: a port is taken, or a file or directory cannot be used.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(exclusive(self.settings.gateway.state_directory))
+            await stack.enter_async_context(self.journal)
+            await self._open(stack)
+            await self._note_start()
+            async with asyncio.TaskGroup() as tasks:
+                accepting = tasks.create_task(self.listener.run())
+                running = [tasks.create_task(work) for work in self._background(tasks)]
+                log.info("ready", extra={"port": self.port, "admin_port": self.admin_port, "version": __version__})
+                ready(self)
+                await stop.wait()
+                await self._drain(accepting)
+                for task in running:
+                    task.cancel()
+            await self.recording.flush_strangers(at_end=True)
+            await self.recording.notice("stop")
+
+    # Starting --------------------------------------------------------------------------------------
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        self.upstreams = open_upstreams(dict(settings.tenants))
+        stack.push_async_callback(self._close_upstreams)
+        self.certificates = Certificates(settings.listen)
+        self.server = HttpServer(settings.listen, lambda: self.pipeline)
+        listening = listening_socket(settings.listen.address)
+        stack.callback(listening.close)
+        self.listener = Listener(listening, self.server, self.certificates.front)
+        self.listener.on_handshake_failure = _log_handshake_failure
+        self.pipeline = self._build_pipeline(settings)
+        self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self))
+        await self._admin.start()
+        stack.push_async_callback(self._admin.stop)
+        self.metrics.follow("tls_handshakes", self.listener.handshakes)
+        self.metrics.follow("connections_rejected", self.listener.rejected)
+        self.metrics.follow("tls_reloads", self.certificates.reloads)
+
+    def _build_pipeline(self, settings: Settings) -> Pipeline:
+        authorities = own_authorities(settings, self.port)
+        return Pipeline(
+            identity=Identity(settings, authorities, self.feeds, self.failures, self.last_use, time.monotonic),
+            admission=Admission(self.rates, self.places, time.monotonic),
+            forwarding=Forwarding(self.upstreams),
+            recording=self.recording,
+            body_seconds=settings.listen.body_seconds,
+        )
+
+    async def _note_start(self) -> None:
+        for torn in self.journal.torn:
+            await self.recording.notice("torn-line-set-aside", file=str(torn))
+        await self.recording.notice("start", version=__version__, settings=digest(self.settings))
+        self._note_settings_in_use()
+
+    def _background(self, tasks: asyncio.TaskGroup) -> tuple[Coroutine[None, None, None], ...]:
+        return (
+            self.certificates.watch(),
+            self._watch_feeds(),
+            self._probe(),
+            self._tick(),
+            self._reload_on_request(tasks),
+        )
+
+    # Running ---------------------------------------------------------------------------------------
+
+    async def _watch_feeds(self) -> None:
+        while True:
+            await asyncio.sleep(5)
+            await self.feeds.look()  # the present ones: a reload puts others in their place
+
+    async def _probe(self) -> None:
+        while True:
+            async with asyncio.TaskGroup() as probes:
+                for name in self.upstreams:
+                    probes.create_task(self.pipeline.forwarding.probe(name))
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            self.metrics.event_loop_lag.set(max(0.0, loop.time() - due))
+            vitals.show(self)
+            await self.recording.flush_strangers()
+
+    # Reloading -------------------------------------------------------------------------------------
+
+    async def _reload_on_request(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            await self._wants_reload.wait()
+            self._wants_reload.clear()
+            if self._reread is None:
+                continue
+            try:
+                left_over = self._take(await self._reread())
+            except (SettingsInvalid, FeedInvalid, OSError, ValueError) as error:
+                await self._refuse_reload(str(error))
+                continue
+            for upstream in left_over:
+                tasks.create_task(upstream.aclose())
+            await self.recording.notice("reload", settings=digest(self.settings))
+            self._note_settings_in_use()
+            log.warning("the settings were read again and are in use", extra={"settings": digest(self.settings)})
+
+    def _take(self, settings: Settings) -> list[Upstream]:
+        """Put new settings in use, all or none; the upstreams that are no longer needed.
+
+        Raises:
+            ValueError, FeedInvalid, OSError: they cannot be used; nothing has changed.
+        """
+        _refuse_fixed(self.settings, settings)
+        feeds = Feeds.of(settings)
+        before, upstreams = self.upstreams, open_upstreams(dict(settings.tenants), self.upstreams)
+        # From here on nothing can fail, and nothing is awaited: a request sees the old settings or the new ones.
+        self.feeds, self.upstreams, self.settings = feeds, upstreams, settings
+        self.pipeline = self._build_pipeline(settings)
+        self.server.listen = settings.listen
+        self.certificates.follow(settings.listen)
+        self.recording.on_failure = settings.audit.on_failure
+        kept = set(map(id, upstreams.values()))
+        return [upstream for upstream in before.values() if id(upstream) not in kept]
+
+    async def _refuse_reload(self, why: str) -> None:
+        self.reload_problem = why
+        self.metrics.reload_succeeded.set(0)
+        log.error("the new settings are refused and the old ones kept: %s", why)
+        await self.recording.notice("reload-refused", why=why)
+
+    def _note_settings_in_use(self) -> None:
+        self.reload_problem = ""
+        self.metrics.reload_succeeded.set(1)
+        self.metrics.reload_succeeded_at.set(time.time())
+        self.metrics.set_credentials(vitals.expiries(self), self.settings.tenants)
+        vitals.show(self)
+
+    # Stopping --------------------------------------------------------------------------------------
+
+    async def _drain(self, accepting: asyncio.Task[None]) -> None:
+        """/readyz says no; then nobody new; then those under way, each to its recorded end."""
+        self.draining = True
+        self.metrics.draining.set(1)
+        log.warning("stopping: requests under way end first")
+        await asyncio.sleep(self.settings.gateway.drain_delay_seconds)
+        accepting.cancel()
+        self.listener.close()
+        await self.server.drain(self.settings.gateway.drain_seconds)
+
+    async def _close_upstreams(self) -> None:
+        for upstream in self.upstreams.values():
+            await upstream.aclose(1)
+
+
+def digest(settings: Settings) -> str:
+    """A short name of settings, by their content; secrets are in it only as digests and stars."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _fixed(settings: Settings) -> Mapping[str, object]:
+    return {
+        "gateway.state_directory": settings.gateway.state_directory,
+        "listen.address": settings.listen.address,
+        "admin.address": settings.admin.address,
+        "audit.directory": settings.audit.directory,
+    }
+
+
+def _refuse_fixed(old: Settings, new: Settings) -> None:
+    """What is bound or locked at the start stays until the next one."""
+    changed = [key for key, value in _fixed(new).items() if _fixed(old)[key] != value]
+    if changed:
+        raise ValueError(f"{', '.join(changed)} cannot change while the instance runs: restart it")
+
+
+def _log_handshake_failure(address: str, name: str) -> None:
+    log.info("TLS handshake failed", extra={"address": address, "failure": name})

@@ -1,0 +1,207 @@
+"""One event, one line of JSON: what the audit log says of requests, strangers and the gateway itself. Pure.
+
+Every line is ASCII (control, bidirectional and other odd characters show as escapes), at most MAX_LINE_BYTES
+long, ends in a newline and holds these keys; what is not known is left out:
+
+    v, time, instance, seq    1; RFC 3339 in UTC; which instance; the line's number, without gaps
+    event                     intent      a write is about to leave
+                              outcome     what became of a request that was understood and allowed
+                              refusal     a request was turned away before that
+                              unparsed    bytes never became a request
+                              suppressed  `count` refusals of strangers at `address` have no line of their own
+                              notice      something about the gateway: `notice` says what, `details` more
+    request, address          the request's id; the network address it came from
+    tenant, credential        the tenant that was asked for; the name of the credential that was accepted
+    method, path, query       as it came; names of query parameters only; path only where `resource` is not known
+    operation, resource       the operation's name; the SCIM address below the tenant's path
+    resource_name             the displayName or userName that a write gives
+    people                    whom it concerns: objects of id, userName, externalId
+    attributes, dropped       names of the attributes written; of those that the policy took out
+    status, reason, note      what the client got; the refusal's slug; for operators
+    attempts, outcome         node, stage, seconds, status, note of each; executed, not-executed or unknown
+    seconds                   how long each stage took
+    bytes_in, bytes_out       sizes of the request's and the answer's body
+    people_total, ...         how many there were, when a list was too long to be shown whole
+
+Values of attributes, bodies, query values and credentials never get here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from gateway.exchange import Attempt, Operation, Person, Trail, Unparsed
+
+MAX_LINE_BYTES = 65_536  # what log shippers take as one line
+
+Value: TypeAlias = "str | int | float | bool | Sequence[Value] | Mapping[str, Value] | None"
+
+# (characters of a string, items of a list): the first that gives a line short enough is taken; the last always does.
+_BOUNDS = ((1024, 256), (256, 64), (64, 16))
+_CUT = "...(cut)"
+_OUR_TOKEN = re.compile(r"scimgw_[0-9A-Za-z_]+")  # somebody may have put one into a path
+_PARAMETERS = frozenset(
+    ("filter", "attributes", "excludedattributes", "sortby", "sortorder", "startindex", "count", "cursor")
+)
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+
+
+def intent_line(trail: Trail, *, now: float, instance: str, sequence: int) -> bytes:
+    """A write is about to leave; only for a trail with an operation. `now` in Unix seconds."""
+    return _line(_head("intent", now, instance, sequence) | _asked(trail))
+
+
+def outcome_line(trail: Trail, *, now: float, instance: str, sequence: int) -> bytes:
+    """What became of a request. `now` in Unix seconds."""
+    reason = trail.reason
+    note = trail.refusal.note if trail.refusal else trail.delivery.note if trail.delivery else ""
+    event = "outcome" if trail.operation else "refusal"
+    return _line(
+        _head(event, now, instance, sequence)
+        | _asked(trail)
+        | {
+            "status": trail.answer.status if trail.answer else None,
+            "reason": reason.slug if reason else None,
+            "note": note,
+            "attempts": [_attempt(attempt) for attempt in trail.delivery.attempts] if trail.delivery else (),
+            "outcome": trail.outcome.value,
+            "seconds": {stage: round(seconds, 6) for stage, seconds in dict(trail.seconds).items()},
+            "bytes_in": trail.body_bytes,
+            "bytes_out": len(trail.answer.body) if trail.answer else None,
+        }
+    )
+
+
+def unparsed_line(unparsed: Unparsed, *, now: float, instance: str, sequence: int) -> bytes:
+    """Bytes never became a request. `now` in Unix seconds."""
+    return _line(
+        _head("unparsed", now, instance, sequence)
+        | {
+            "request": unparsed.id,
+            "address": unparsed.address,
+            "status": unparsed.reason.status,
+            "reason": unparsed.reason.slug,
+            "note": unparsed.note,
+        }
+    )
+
+
+def suppressed_line(address: str, count: int, *, now: float, instance: str, sequence: int) -> bytes:
+    """So many refusals of strangers at an address ("other" for many addresses) have no line of their own."""
+    return _line(_head("suppressed", now, instance, sequence) | {"address": address, "count": count})
+
+
+def notice_line(kind: str, details: Mapping[str, Value], *, now: float, instance: str, sequence: int) -> bytes:
+    """Something happened to the gateway itself: it was started, stopped, given new settings."""
+    return _line(_head("notice", now, instance, sequence) | {"notice": kind, "details": details})
+
+
+def read_sequence(line: bytes) -> int | None:
+    """The number of a whole line of ours, without its newline; None for anything else."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    sequence = record.get("seq") if isinstance(record, dict) else None
+    return sequence if isinstance(sequence, int) and sequence > 0 else None
+
+
+def _head(event: str, now: float, instance: str, sequence: int) -> dict[str, Value]:
+    time = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {"v": 1, "time": time, "instance": instance, "seq": sequence, "event": event}
+
+
+def _asked(trail: Trail) -> dict[str, Value]:
+    path, _, query = trail.request.target.partition("?")
+    asked: dict[str, Value] = {
+        "request": trail.request.id,
+        "address": trail.request.address,
+        "tenant": trail.tenant_name,
+        "credential": trail.client.credential if trail.client else None,
+        "method": trail.request.method,
+        "query": _parameters(query),
+    }
+    if trail.operation:
+        return asked | _understood(trail.operation)
+    return asked | {"path": _without_user(path.partition("#")[0])}
+
+
+def _understood(operation: Operation) -> dict[str, Value]:
+    return {
+        "operation": operation.name,
+        "resource": operation.address.path or "/",
+        "resource_name": operation.resource_name,
+        "people": [_person(person) for person in operation.people],
+        "attributes": operation.attributes,
+        "dropped": operation.dropped,
+    }
+
+
+def _person(person: Person) -> dict[str, Value]:
+    return {"id": person.id, "userName": person.user_name, "externalId": person.external_id}
+
+
+def _attempt(attempt: Attempt) -> dict[str, Value]:
+    return {
+        "node": attempt.node,
+        "stage": attempt.stage.value,
+        "seconds": round(attempt.seconds, 6),
+        "status": attempt.status,
+        "note": attempt.note,
+    }
+
+
+def _parameters(query: str) -> list[str]:
+    """The names of SCIM's own query parameters; any other may be a secret without a name, and shows as "other"."""
+    names = {part.partition("=")[0] for part in query.split("&") if part}
+    return sorted({name if name.lower() in _PARAMETERS else "other" for name in names})
+
+
+def _without_user(target: str) -> str:
+    """A target as it came, but for the user and password that an absolute one may hold (RFC 3986 section 3.2.1)."""
+    if target.startswith("/") and not target.startswith("//"):
+        return target
+    return target.rpartition("@")[2]
+
+
+def _line(record: Mapping[str, Value]) -> bytes:
+    line = ""
+    for max_chars, max_items in _BOUNDS:
+        line = _encode(_bounded(record, max_chars, max_items)).replace("\x7f", "\\u007f")
+        if len(line) < MAX_LINE_BYTES:
+            break
+    return line.encode("ascii") + b"\n"
+
+
+def _bounded(record: Mapping[str, Value], max_chars: int, max_items: int) -> dict[str, Value]:
+    """The record with its strings and lists cut, and without what is empty."""
+    bounded: dict[str, Value] = {}
+    for key, value in record.items():
+        if value is None or value in ("", (), []):
+            continue
+        bounded[key] = _bounded_value(value, max_chars, max_items)
+        if isinstance(value, Sequence) and not isinstance(value, str) and len(value) > max_items:
+            bounded[f"{key}_total"] = len(value)
+    return bounded
+
+
+def _bounded_value(value: Value, max_chars: int, max_items: int) -> Value:
+    if isinstance(value, str):
+        return _harmless(value, max_chars)
+    if isinstance(value, Mapping):
+        return _bounded(value, max_chars, max_items)
+    if isinstance(value, Sequence):
+        return [_bounded_value(item, max_chars, max_items) for item in value[:max_items]]
+    return value
+
+
+def _harmless(text: str, max_chars: int) -> str:
+    if len(text) > max_chars:
+        text = text[:max_chars] + _CUT
+    if not text.isascii():  # a lone surrogate stands for a byte that is no UTF-8; many JSON readers stumble over one
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _OUR_TOKEN.sub("scimgw_(hidden)", text) if "scimgw_" in text else text

@@ -1,0 +1,193 @@
+"""The values that travel with one request: Request, Client, Operation, Delivery, Answer, and the Trail. Pure.
+
+All are frozen but the Trail, which only the pipeline writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NewType
+
+from gateway.refusal import Reason, Refusal
+from gateway.scim.addresses import Address
+from gateway.settings.models import Tenant
+from gateway.wire.fields import Fields
+
+RequestId = NewType("RequestId", str)
+
+ReadBody = Callable[[int, float], Awaitable[bytes]]
+"""Reads the body: `await read_body(max_bytes, max_seconds)`. Asks for it (100-continue) only when called.
+
+Raises Refusal: BODY_TOO_LARGE, BODY_TIMEOUT, BODY_CUT, CLIENT_GONE.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request's head, exactly as it came: nothing decoded, nothing merged."""
+
+    id: RequestId
+    received_at: float  # Unix seconds
+    address: str  # the client's IP address, normalised (::ffff:192.0.2.1 is 192.0.2.1)
+    method: str
+    target: str  # the raw request target; bytes above 0x7f as surrogate escapes
+    version: tuple[int, int]
+    fields: Fields
+    has_body: bool  # a Content-Length above 0, or a Transfer-Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """What is known of bytes that never became a request; `note` is the parser's reason, for operators."""
+
+    id: RequestId
+    received_at: float
+    address: str
+    reason: Reason
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An identified caller: only `identify` makes one, so whoever holds it knows that the caller is known."""
+
+    tenant_name: str
+    tenant: Tenant
+    credential: str  # its name
+    path: str  # what follows the tenant's path in the target, raw: "" or "/Users/1"
+    query: str | None  # raw, without the "?"
+    public_base: str = ""  # https://scim.example.com/scim/zbs848185728/v2
+
+    @property
+    def upstream_base(self) -> str:
+        """Where the tenant's resources live inside: http://jira-1.internal:5501/scim/zbs848185728/v2."""
+        return self.tenant.upstream[0] + (self.tenant.upstream_path or self.tenant.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody an operation concerns, by whatever names the request gives."""
+
+    id: str | None = None
+    user_name: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A request understood as SCIM: only `inspect` makes one, so whatever is forwarded was judged."""
+
+    name: str  # "user.create", "group.members.add", ...; the list is scim.operations.NAMES
+    method: str
+    address: Address
+    query: str | None  # forwarded byte for byte
+    body: bytes  # forwarded as judged; b"" for none
+    fields: tuple[tuple[str, str], ...]  # what is passed on of the request's header: the allow-list only
+    attributes: tuple[str, ...] = ()  # names the operation writes, never values
+    people: tuple[Person, ...] = ()
+    resource_name: str | None = None  # displayName or userName a create or replace gives
+    dropped: tuple[str, ...] = ()  # attributes the policy took out, such as "password"
+    writes: bool = False
+
+
+class Stage(Enum):
+    """How far an attempt to reach the upstream came; decides what is known of its outcome."""
+
+    NOT_SENT = "not-sent"  # provably: no connection
+    SENT = "sent"  # some or all of it may have been read
+    ANSWERED = "answered"  # a complete answer came
+
+
+class Outcome(Enum):
+    """What is known of an operation's effect; in doubt it is UNKNOWN, never one of the others."""
+
+    EXECUTED = "executed"  # the upstream answered so
+    NOT_EXECUTED = "not-executed"  # nothing was sent, or the upstream refused it
+    UNKNOWN = "unknown"  # it was sent, and nobody can say
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one node."""
+
+    node: str  # host:port
+    seconds: float
+    stage: Stage
+    status: int | None = None  # the upstream's, when answered
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamAnswer:
+    """A complete and bounded answer of the upstream, decoded of its content coding."""
+
+    status: int
+    fields: Fields
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of an operation: an answer, or the reason why there is none."""
+
+    attempts: tuple[Attempt, ...]
+    answer: UpstreamAnswer | None = None
+    reason: Reason | None = None
+    note: str = ""
+
+    @property
+    def outcome_is_unknown(self) -> bool:
+        """Whether the upstream may have executed the operation although nobody knows (RFC 9110 section 9.2.2)."""
+        return any(attempt.stage is Stage.SENT for attempt in self.attempts)
+
+    @property
+    def outcome(self) -> Outcome:
+        """A redirect, a 5xx or an answer that is no SCIM message proves nothing."""
+        if self.answer and not self.reason and (self.answer.status < 300 or self.answer.status == 304):
+            return Outcome.EXECUTED
+        if self.outcome_is_unknown:
+            return Outcome.UNKNOWN
+        statuses = [attempt.status for attempt in self.attempts if attempt.stage is Stage.ANSWERED]
+        refused = all(status is not None and 400 <= status < 500 for status in statuses)
+        return Outcome.NOT_EXECUTED if refused else Outcome.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client gets. `fields` holds everything but Content-Length, Date and Connection."""
+
+    status: int
+    fields: tuple[tuple[str, str], ...]
+    body: bytes  # b"" for none; 204 and 304 never have one
+
+
+@dataclass(slots=True)
+class Trail:
+    """All that is known of one request. Only the pipeline writes it; audit, metrics and log read it."""
+
+    request: Request
+    tenant_name: str | None = None  # known from the path, before the caller is
+    tenant: Tenant | None = None
+    client: Client | None = None
+    operation: Operation | None = None
+    delivery: Delivery | None = None
+    answer: Answer | None = None
+    refusal: Refusal | None = None
+    seconds: dict[str, float] = field(default_factory=dict)  # stage name -> how long it took
+    body_bytes: int = 0  # of the request, as read
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is known of the operation's effect; UNKNOWN too when forwarding was cut short."""
+        if self.delivery:
+            return self.delivery.outcome
+        return Outcome.UNKNOWN if "forward" in self.seconds else Outcome.NOT_EXECUTED
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the client did not get what it asked for; None when the upstream's own answer was passed on."""
+        if self.refusal:
+            return self.refusal.reason
+        return self.delivery.reason if self.delivery else None

@@ -1,0 +1,6 @@
+"""The audit log as files: one line at a time, on disk before anybody relies on it."""
+
+from gateway.journal.journal import Journal, JournalUnavailable
+from gateway.journal.locks import DirectoryInUse, exclusive
+
+__all__ = ["DirectoryInUse", "Journal", "JournalUnavailable", "exclusive"]

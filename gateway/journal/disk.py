@@ -1,0 +1,52 @@
+"""The few things the journal asks of a disk, so that a test can give it one that fails."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class Disk:
+    """Thin over the system calls: every method may raise OSError; descriptors belong to the caller."""
+
+    def create(self, path: Path) -> int:
+        """Open a file that must be new (0640) for appending; its name is durable."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        try:
+            self._sync_directory(path.parent)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def open(self, path: Path) -> int:
+        """Open a file that exists for appending; never through a link."""
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def write(self, descriptor: int, content: bytes) -> int:
+        """How many bytes were taken: on a full disk, only some."""
+        return os.write(descriptor, content)
+
+    def sync(self, descriptor: int) -> None:
+        """Return only when what was written would survive a power cut."""
+        os.fdatasync(descriptor)
+
+    def truncate(self, descriptor: int, size_bytes: int) -> None:
+        """Cut a file back."""
+        os.ftruncate(descriptor, size_bytes)
+
+    def size(self, descriptor: int) -> int | None:
+        """A file's size; None when somebody removed it."""
+        status = os.fstat(descriptor)
+        return status.st_size if status.st_nlink else None
+
+    def close(self, descriptor: int) -> None:
+        """Give a descriptor back."""
+        os.close(descriptor)
+
+    def _sync_directory(self, directory: Path) -> None:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,121 @@
+"""What Okta sends: its fields, targets and bodies, shaped as on the wire. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, quote_plus
+
+JsonObject = Mapping[str, object]
+
+USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Group"
+PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+LIST_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+PAGE_SIZE = 100  # Okta's, in lookups and imports alike
+
+_FIELDS = {
+    "Accept": "application/scim+json",
+    "Accept-Charset": "utf-8",
+    "User-Agent": "Okta SCIM Client 1.0.0",
+    "Connection": "Keep-Alive",
+    "Accept-Encoding": "gzip,deflate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user as a group sees it; Okta sends no `type` with it."""
+
+    id: str
+    user_name: str
+
+    def as_json(self) -> JsonObject:
+        return {"value": self.id, "display": self.user_name}
+
+
+@dataclass(frozen=True, slots=True)
+class PushedGroup:
+    """A group as Okta believes it to be."""
+
+    id: str
+    name: str
+    members: tuple[Member, ...] = ()
+
+
+def request_fields(authorization: str, *, has_body: bool) -> dict[str, str]:
+    """The header fields of a request; Host and Content-Length are the HTTP client's."""
+    media_type = {"Content-Type": "application/scim+json; charset=utf-8"} if has_body else {}
+    return {**_FIELDS, "Authorization": authorization, **media_type}
+
+
+def page_target(collection: str, *, start_index: int, count: int = PAGE_SIZE) -> str:
+    """`/Users?startIndex=1&count=100`."""
+    return f"/{collection}?startIndex={start_index}&count={count}"
+
+
+def lookup_target(collection: str, attribute: str, value: str, *, spaces_as_plus: bool = False) -> str:
+    """The filter lookup, every reserved character escaped: a bare `+` would arrive as a space.
+
+    Okta writes a space as %20; it used to write `+`, and some of its requests still may.
+    """
+    text = value.replace("\\", "\\\\").replace('"', '\\"')
+    escape = quote_plus if spaces_as_plus else quote
+    filter_text = escape(f'{attribute} eq "{text}"', safe="")
+    return f"/{collection}?filter={filter_text}&startIndex=1&count={PAGE_SIZE}"
+
+
+def new_user(user_name: str, *, given_name: str, family_name: str, external_id: str, password: str) -> JsonObject:
+    """Create; the password is sent even where password sync is off."""
+    return {
+        "schemas": [USER_SCHEMA],
+        "userName": user_name,
+        "name": {"givenName": given_name, "familyName": family_name},
+        "emails": [{"primary": True, "value": user_name, "type": "work"}],
+        "displayName": f"{given_name} {family_name}",
+        "locale": "en-US",
+        "externalId": external_id,
+        "groups": [],
+        "password": password,
+        "active": True,
+    }
+
+
+def new_group(name: str) -> JsonObject:
+    return {"schemas": [GROUP_SCHEMA], "displayName": name, "members": []}
+
+
+def whole_group(group: PushedGroup) -> JsonObject:
+    """The body of a group's PUT, as App Integration Wizard apps send it."""
+    members = [member.as_json() for member in group.members]
+    return {"schemas": [GROUP_SCHEMA], "id": group.id, "displayName": group.name, "members": members}
+
+
+def patch(*operations: JsonObject) -> JsonObject:
+    return {"schemas": [PATCH_SCHEMA], "Operations": list(operations)}
+
+
+def activation(*, active: bool) -> JsonObject:
+    """The path-less PATCH by which catalogue apps activate and deactivate."""
+    return patch({"op": "replace", "value": {"active": active}})
+
+
+def rename(group: PushedGroup) -> JsonObject:
+    """The path-less PATCH of a group's name; it carries the read-only id."""
+    return patch({"op": "replace", "value": {"id": group.id, "displayName": group.name}})
+
+
+def membership_change(removed: Sequence[Member], added: Sequence[Member]) -> JsonObject:
+    """Removals by value path, one each, then all additions at once."""
+    removals: list[JsonObject] = [{"op": "remove", "path": f'members[value eq "{member.id}"]'} for member in removed]
+    additions: list[JsonObject] = (
+        [{"op": "add", "path": "members", "value": [member.as_json() for member in added]}] if added else []
+    )
+    return patch(*removals, *additions)
+
+
+def membership_replacement(members: Sequence[Member]) -> JsonObject:
+    """ "Push now": the whole list at once; of an empty group, an empty list."""
+    return patch({"op": "replace", "path": "members", "value": [member.as_json() for member in members]})

@@ -1,0 +1,1 @@
+"""SCIM as a language: addresses, filters, paths, messages, operations, links. Pure."""

@@ -1,0 +1,92 @@
+"""Links in SCIM messages and the field Location: public outside, the upstream's inside. Pure.
+
+The bases come from the settings alone, never from a request. A base is a URL without a slash at its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from gateway.scim.documents import Document, JsonValue
+
+_ABSOLUTE = re.compile(r"https?:|[a-z][a-z0-9+.-]*://|[/\\]{2}", re.IGNORECASE)
+_BEHIND_A_BASE = ("", "/", "?", "#")
+
+_Translate = Callable[[str], str | None]
+
+
+def rewrite_links(document: Document, *, from_bases: tuple[str, ...], to_base: str) -> bool:
+    """Rewrite, in place, every link that starts with one of the bases; the rest stays. For what comes in.
+
+    Links are `meta.location` and `$ref`, in any case, however deep. Returns whether anything changed: when nothing
+    did, the original bytes may go on.
+    """
+    return _translate_links(document, lambda link: _rebase(link, from_bases, to_base) or link)
+
+
+def publish_links(document: Document, *, from_bases: tuple[str, ...], to_base: str) -> bool:
+    """Give every link of an answer, in place, as `public_location` does, and drop what must not be shown.
+
+    Returns whether anything changed.
+    """
+    return _translate_links(document, lambda link: public_location(link, from_bases=from_bases, to_base=to_base))
+
+
+def public_location(value: str, *, from_bases: tuple[str, ...], to_base: str) -> str | None:
+    """The public form of an upstream's link; None when it must not be shown.
+
+    Upstreams know themselves by other names than we do (their own base URL, a host behind a balancer), so a URL
+    of any host counts as theirs if it holds the upstream's path. Any other URL would tell of the inside. Relative
+    references and names such as URNs tell nothing and stay.
+    """
+    if not (value.isascii() and value.isprintable()):
+        return None
+    if _rebase(value, (to_base,), to_base) is not None:
+        return value
+    rebased = _rebase(value, from_bases, to_base)
+    if rebased is not None:
+        return rebased
+    for path in {urlsplit(base).path for base in from_bases} - {"", "/"}:
+        start = value.find(path)
+        if start >= 0 and value[start + len(path) :][:1] in _BEHIND_A_BASE:
+            return to_base + value[start + len(path) :]
+    return None if _ABSOLUTE.match(value) else value
+
+
+def _rebase(link: str, from_bases: tuple[str, ...], to_base: str) -> str | None:
+    for base in from_bases:
+        rest = link[len(base) :]
+        # Without case, for that is how hosts compare; a base is followed by its end, so /v2 is not /v20.
+        if link[: len(base)].lower() == base.lower() and rest[:1] in _BEHIND_A_BASE:
+            return to_base + rest
+    return None
+
+
+def _translate_links(value: JsonValue, translate: _Translate, *, in_meta: bool = False) -> bool:
+    changed = False
+    if isinstance(value, list):
+        for inner in value:
+            changed |= _translate_links(inner, translate)
+    elif isinstance(value, dict):
+        for key, inner in list(value.items()):
+            if not isinstance(inner, str):
+                changed |= _translate_links(inner, translate, in_meta=key.lower() == "meta")
+            elif _is_link(key.lower(), in_meta=in_meta):
+                changed |= _translate_link(value, key, inner, translate)
+    return changed
+
+
+def _is_link(name: str, *, in_meta: bool) -> bool:
+    """Whether a name in lower case holds a link; PATCH values have dotted names, with or without a URN."""
+    return name.endswith(("$ref", "meta.location")) or (in_meta and name == "location")
+
+
+def _translate_link(document: Document, key: str, link: str, translate: _Translate) -> bool:
+    translated = translate(link)
+    if translated is None:
+        del document[key]
+    else:
+        document[key] = translated
+    return translated != link

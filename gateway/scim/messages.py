@@ -1,0 +1,29 @@
+"""SCIM messages of our own, and whether an upstream's answer is one (RFC 7644 sections 3.4.2 and 3.12). Pure."""
+
+from __future__ import annotations
+
+from gateway.scim.attributes import schemas_of, value_of
+from gateway.scim.documents import Document, write_document
+
+ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+_ALWAYS_IN_A_RESOURCE_OR_LIST = ("schemas", "id", "totalResults")
+
+
+def error_body(status: int, detail: str, scim_type: str | None) -> bytes:
+    """An Error message; its status is a string, as RFC 7644 section 3.12 and Okta want it."""
+    body: Document = {"schemas": [ERROR_SCHEMA], "status": str(status), "detail": detail}
+    if scim_type is not None:
+        body["scimType"] = scim_type
+    return write_document(body)
+
+
+def answer_is_scim(status: int, document: Document) -> bool:
+    """Whether an upstream's JSON is SCIM: an Error above 399, else a resource or a list of them.
+
+    An error needs the Error schema, for other programs answer with JSON errors of their own, which
+    tell of the inside. Of the rest any mark will do: some servers leave `schemas` out.
+    """
+    if status >= 400:
+        return ERROR_SCHEMA.lower() in schemas_of(document)
+    return any(value_of(document, name) is not None for name in _ALWAYS_IN_A_RESOURCE_OR_LIST)

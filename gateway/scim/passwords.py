@@ -1,0 +1,67 @@
+"""Taking passwords out of writes, wherever a client may put them. Pure.
+
+Okta sends a password in every create, and with password sync off it is nobody's business.
+An attribute called `password` goes whatever its schema: better one custom attribute lost than a secret leaked.
+"""
+
+from __future__ import annotations
+
+from gateway.scim.attributes import value_of
+from gateway.scim.documents import Document, JsonValue
+from gateway.scim.paths import attribute_name, parse_path
+
+_OPERATIONS = "operations"
+
+
+def without_passwords(document: Document) -> Document | None:
+    """A copy of a resource or PatchOp message without its passwords; None when it holds none.
+
+    None means that the original bytes may go on. Of a PATCH, operations on the password go whole: see
+    `nothing_is_left`. Expects a document that `understand` took.
+
+    Raises:
+        Refusal: PATH_MALFORMED, which `understand` would have raised before.
+    """
+    stripped = _strip(document)
+    for key, value in document.items():
+        if key.lower() == _OPERATIONS and isinstance(value, list):
+            stripped[key] = [kept for operation in value for kept in _strip_operation(operation)]
+    return None if stripped == document else stripped
+
+
+def nothing_is_left(document: Document) -> bool:
+    """Whether a PatchOp message has lost all its operations: it must not be sent, for it would be malformed."""
+    return value_of(document, _OPERATIONS) == []
+
+
+def _strip_operation(operation: JsonValue) -> list[JsonValue]:
+    """The operation without passwords, or nothing."""
+    if not isinstance(operation, dict):
+        return [operation]
+    path, value = value_of(operation, "path"), value_of(operation, "value")
+    attribute = parse_path(path).name if isinstance(path, str) else ""
+    if _is_password(attribute):
+        return []
+    if not isinstance(value, dict):
+        return [operation]
+    stripped = _strip(value)
+    if not stripped and value:
+        return []
+    return [{key: stripped if key.lower() == "value" else inner for key, inner in operation.items()}]
+
+
+def _strip(document: Document) -> Document:
+    """An object without passwords of its own, nor of the objects in it that stand under a schema's URN."""
+    stripped: Document = {}
+    for key, value in document.items():
+        if _is_password(attribute_name(key)):
+            continue
+        inner = _strip(value) if isinstance(value, dict) and ":" in key else value
+        if inner or not value:  # a schema's object that held nothing else goes with it
+            stripped[key] = inner
+    return stripped
+
+
+def _is_password(attribute: str) -> bool:
+    name = attribute.rpartition(":")[2]
+    return name == "password" or name.startswith("password.")

@@ -1,0 +1,255 @@
+"""One connection: which bytes may reach the parser, one request at a time, each step within its time.
+
+aiohttp's `RequestHandler` parses and calls back; this subclass stands before it. A head is judged as bytes
+(`wire.heads`) and only then fed to the parser, with exactly the body that it announced. What follows waits
+until the answer is written. A chunked request is the last of its connection, so that nothing behind it is ever
+read as another one, whatever a parser makes of the chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
+from aiohttp.web_protocol import _ErrInfo
+
+from gateway.exchange import Unparsed
+from gateway.refusal import Reason, Refusal
+from gateway.server.adapter import WireAnswer, answer_bytes, body_reader, new_request_id, peer_address, read_request
+from gateway.wire.heads import Head, HeadLimits, read_head
+
+if TYPE_CHECKING:
+    from gateway.server.http import HttpServer
+
+log = logging.getLogger(__name__)
+
+_MAX_PENDING_BYTES = 64 * 1024  # of further requests while one is under way; no client of ours sends any
+_LINGER_SECONDS = 1.0  # a refused body is read and dropped for so long, so that the answer is not lost in a reset
+_LAST_STATUSES = (400, 408, 421)  # who sent a malformed request is not asked for another on the same connection
+_NEVER_SECONDS = 86_400.0  # aiohttp's own timer; the deadlines here are stricter
+
+_Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
+
+
+class Connection(RequestHandler):
+    """The bytes of one client's connection."""
+
+    __slots__ = (
+        "_address", "_body_left", "_busy", "_chunked", "_deadline", "_ended", "_head", "_limits", "_on_deadline",
+        "_pending", "_server", "_timer",
+    )  # fmt: skip
+
+    def __init__(self, server: HttpServer, loop: asyncio.AbstractEventLoop) -> None:
+        listen = server.listen
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=_NEVER_SECONDS,
+            access_log=cast("logging.Logger", None),  # the one way to switch it off
+            max_line_size=listen.max_line_bytes,
+            max_field_size=listen.max_line_bytes,
+            max_headers=listen.max_fields + 1,
+            lingering_time=_LINGER_SECONDS,
+            read_bufsize=65_536,
+            auto_decompress=False,
+        )
+        self._server = server
+        self._limits = HeadLimits(listen.max_line_bytes, listen.max_fields)
+        self._pending = bytearray()
+        self._head: Head | None = None
+        self._body_left = 0
+        self._chunked = self._busy = self._ended = False
+        self._address = "unknown"
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._on_deadline: Callable[[], None] | None = None
+
+    # What comes in ---------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._address = peer_address(transport)
+        self._within(self._server.listen.head_seconds, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._on_deadline = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        if self._chunked:
+            super().data_received(data)
+            return
+        body, rest = data[: self._body_left], data[self._body_left :]
+        self._body_left -= len(body)
+        if body:
+            super().data_received(body)
+        if rest:
+            self._pending += rest
+            self._take_head()
+
+    def _take_head(self) -> None:
+        if self._busy:
+            if len(self._pending) > _MAX_PENDING_BYTES:
+                self._end()
+            return
+        if self._on_deadline != self._head_is_late:
+            self._within(self._server.listen.head_seconds, self._head_is_late)
+        try:
+            head = read_head(self._pending, self._limits)
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return
+        if head is not None:
+            self._feed(head)
+
+    def _feed(self, head: Head) -> None:
+        self._on_deadline = None  # from here on, the pipeline keeps the time
+        self._busy, self._head, self._chunked = True, head, head.body_bytes is None
+        size = len(self._pending) if self._chunked else head.size + (head.body_bytes or 0)
+        piece = bytes(self._pending[:size])
+        del self._pending[:size]
+        self._body_left = 0 if self._chunked else size - len(piece)
+        super().data_received(piece)
+
+    def _end(self) -> None:
+        """Read nothing more; the connection ends after the answer under way."""
+        self._ended = True
+        self._pending.clear()
+        self.close()
+
+    # What is refused before it is a request -----------------------------------------------------
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._ended = self._busy = True
+        self._on_deadline = None
+        self._pending.clear()
+        # The way aiohttp takes with its own parser's errors: the connection's one task gives the answer.
+        self._messages.append((_ErrInfo(status=400, exc=refusal, message=""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _head_is_late(self) -> None:
+        self._refuse(Refusal(Reason.HEAD_TIMEOUT))
+
+    def _make_error_handler(self, err_info: _ErrInfo) -> _Handler:
+        async def refuse(request: BaseRequest) -> StreamResponse:
+            refusal = _as_refusal(err_info.exc)
+            unparsed = Unparsed(new_request_id(), time.time(), self._address, refusal.reason, refusal.note)
+            answer = await self._server.pipeline().refuse_unparsed(unparsed)
+            self._ended = True
+            return _response(WireAnswer(self, answer_bytes(answer, close=True), keep_alive=False))
+
+        return refuse
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """What escaped the pipeline, which answers everything itself: say nothing, hang up."""
+        log.error("a fault behind the pipeline ends the connection", exc_info=exc)
+        raise ConnectionError
+
+    # What goes out ------------------------------------------------------------------------------
+
+    async def answer(self, request: BaseRequest) -> StreamResponse:
+        """Carry one request through the pipeline."""
+        head = self._head
+        assert head is not None  # noqa: S101 - fed before it was parsed
+        ours = read_request(request, head, self._address)
+        answer = await self._server.pipeline().serve(ours, body_reader(request, head, self.transport))
+        body_is_read = self._body_left == 0 and not self._chunked and request.content.at_eof()
+        may_go_on = answer.status not in _LAST_STATUSES and not self._server.draining and not self._ended
+        keep_alive = request.keep_alive and body_is_read and may_go_on
+        data = answer_bytes(answer, close=not keep_alive, for_head=request.method == "HEAD")
+        return _response(WireAnswer(self, data, keep_alive))
+
+    async def write_answer(self, data: bytes) -> None:
+        """Hand bytes to the socket and wait until the client has taken most of them.
+
+        Raises:
+            ConnectionError: the client has gone, or was too slow and was hung up on.
+        """
+        if self.transport is None:
+            raise ConnectionResetError
+        self._within(self._server.listen.write_seconds, self._reader_is_slow)
+        self.transport.write(data)
+        await self._drain_helper()
+
+    async def finish_response(
+        self, request: BaseRequest, resp: StreamResponse, start_time: float | None
+    ) -> tuple[StreamResponse, bool]:
+        resp, reset = await super().finish_response(request, resp, start_time)
+        if resp.keep_alive and not reset:
+            self._busy = False
+            self._await_next()
+        return resp, reset
+
+    def _await_next(self) -> None:
+        if not self._unwritten_bytes():
+            self._within(self._server.listen.idle_seconds, self.force_close)
+        if self._pending:
+            self._take_head()
+
+    def _unwritten_bytes(self) -> int:
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
+    def _reader_is_slow(self) -> None:
+        if self._unwritten_bytes() and self.transport is not None:
+            self.transport.abort()
+        elif not self._busy:
+            self._within(self._server.listen.idle_seconds, self.force_close)
+
+    def hang_up_when_idle(self) -> None:
+        """End the connection now, or after the answer under way."""
+        if not self._busy and not self._pending:
+            self.force_close()
+
+    # One timer ----------------------------------------------------------------------------------
+
+    def _within(self, seconds: float, otherwise: Callable[[], None]) -> None:
+        """One deadline at a time; the timer is set anew only when it fires, so a request costs none."""
+        self._deadline = self._loop.time() + seconds
+        self._on_deadline = otherwise
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        action = self._on_deadline
+        if action is None or self.transport is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._tick)
+            return
+        self._on_deadline = None
+        action()
+
+
+def _response(answer: WireAnswer) -> StreamResponse:
+    resp: Any = answer  # see WireAnswer: all that aiohttp uses of a response, pinned by tests
+    return resp  # type: ignore[no-any-return]  # the same
+
+
+def _as_refusal(error: BaseException) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, LineTooLong):
+        return Refusal(Reason.HEAD_TOO_LARGE, note="the parser's limit")
+    if isinstance(error, HttpProcessingError):
+        return Refusal(Reason.HEAD_MALFORMED, note=f"the parser: {type(error).__name__}")
+    return Refusal(Reason.GATEWAY_FAULT, note=type(error).__name__)

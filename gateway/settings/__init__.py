@@ -1,0 +1,1 @@
+"""What the operator decides: models (frozen, pure), reading them with every problem at once, and checking them."""

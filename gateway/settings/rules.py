@@ -1,0 +1,178 @@
+"""What must hold between settings, once each value is well-formed by itself. Pure.
+
+To add a rule: write a function, add it to RULES, add its tests. Every rule always runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+
+from gateway.settings.models import Credential, Settings, Tenant
+from gateway.settings.problems import Problem, dotted
+from gateway.settings.values import FeedCell, host_and_port, parse_source
+
+Rule = Callable[[Settings], Iterator[Problem]]
+
+MAX_NAME_CHARACTERS = 64
+_NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")  # no "__": it separates the parts of an environment variable
+_INSIDE_SUFFIXES = (".internal", ".intranet", ".local", ".localdomain", ".lan", ".corp", ".home.arpa", ".svc", ".test")
+
+
+def names_are_plain(settings: Settings) -> Iterator[Problem]:
+    """Names of tenants and feeds become metric labels, audit fields and environment variables."""
+    for section, names in (("tenants", settings.tenants), ("sources", settings.sources)):
+        for name in names:
+            if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
+                text = "is no plain name: use lower-case letters and digits, with single '-' or '_' between, at most 64"
+                yield Problem(dotted(section, name), text)
+
+
+def paths_are_apart(settings: Settings) -> Iterator[Problem]:
+    """A request belongs to one tenant at most: no path equals another, or begins with its whole segments."""
+    names = sorted(settings.tenants)
+    for position, name in enumerate(names):
+        for earlier in names[:position]:
+            path, other = settings.tenants[name].path, settings.tenants[earlier].path
+            if f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/"):
+                text = f"overlaps with the path of tenants.{earlier} ({other}); give each tenant a path of its own"
+                yield Problem(dotted("tenants", name, "path"), text)
+
+
+def credentials_are_given(settings: Settings) -> Iterator[Problem]:
+    for name, tenant in settings.tenants.items():
+        if not tenant.credentials:
+            text = "are missing: nobody could call; `scim-gateway token new` prints a block to paste"
+            yield Problem(dotted("tenants", name, "credentials"), text)
+
+
+def credential_names_are_apart(settings: Settings) -> Iterator[Problem]:
+    """The name is all that the record shows of a credential."""
+    for tenant_name, tenant in settings.tenants.items():
+        counts = Counter(credential.name for credential in tenant.credentials)
+        for index, credential in enumerate(tenant.credentials):
+            first = next(i for i, other in enumerate(tenant.credentials) if other.name == credential.name)
+            if counts[credential.name] > 1 and index != first:
+                key = dotted("tenants", tenant_name, "credentials", index, "name")
+                yield Problem(key, f"{credential.name} is the name of credentials.{first} already; give it another")
+
+
+def secrets_are_apart(settings: Settings) -> Iterator[Problem]:
+    """One token opens one tenant: a repeat would make it a matter of chance which."""
+    seen: dict[tuple[str | None, str], str] = {}
+    for key, credential in _credentials(settings):
+        field = "token_sha256" if credential.token_sha256 else "password_sha256"
+        secret = credential.token_sha256 or credential.password_sha256
+        if secret is None:
+            continue
+        first = seen.setdefault((credential.username, secret), key)
+        if first != key:
+            yield Problem(f"{key}.{field}", f"is the secret of {first} already; make one for each credential")
+
+
+def upstream_is_one_node(settings: Settings) -> Iterator[Problem]:
+    for name, tenant in settings.tenants.items():
+        if len(tenant.upstream) > 1:
+            text = (
+                f"names {len(tenant.upstream)} nodes; failover between nodes comes with a later version: "
+                "name one, or the address of a load balancer inside"
+            )
+            yield Problem(dotted("tenants", name, "upstream"), text)
+
+
+def upstream_credential_is_one(settings: Settings) -> Iterator[Problem]:
+    """Exactly one of upstream_token, upstream_token_file, or a user name with one password; none is a warning."""
+    for name, tenant in settings.tenants.items():
+        key = dotted("tenants", name)
+        tokens = _given(tenant, "upstream_token", "upstream_token_file")
+        passwords = _given(tenant, "upstream_password", "upstream_password_file")
+        if len(tokens) > 1:
+            yield Problem(f"{key}.upstream_token", "is given twice; keep upstream_token_file alone")
+        if len(passwords) > 1:
+            yield Problem(f"{key}.upstream_password", "is given twice; keep upstream_password_file alone")
+        if tokens and (passwords or tenant.upstream_username is not None):
+            yield Problem(f"{key}.{tokens[0]}", "and a user name exclude each other; keep the one the upstream wants")
+        if (tenant.upstream_username is None) != (not passwords):
+            text = "and upstream_password_file go together: Basic authentication needs both"
+            yield Problem(f"{key}.upstream_username", text)
+        if not tokens and not passwords and tenant.upstream_username is None:
+            text = "is missing: the upstream is called without a credential, so whoever reaches it may do the same"
+            yield Problem(f"{key}.upstream_token_file", text, "warning")
+
+
+def upstream_tls_is_whole(settings: Settings) -> Iterator[Problem]:
+    """A client certificate needs its key, and nothing of TLS has a meaning for an http upstream."""
+    for name, tenant in settings.tenants.items():
+        key = dotted("tenants", name)
+        pair = _given(tenant, "upstream_certificate_file", "upstream_key_file")
+        if len(pair) == 1:
+            missing = {"upstream_certificate_file", "upstream_key_file"} - set(pair)
+            yield Problem(f"{key}.{pair[0]}", f"needs {missing.pop()} beside it")
+        tls = _given(tenant, "upstream_ca_file", "upstream_certificate_file", "upstream_key_file")
+        if tls and all(url.startswith("http:") for url in tenant.upstream):
+            yield Problem(f"{key}.{tls[0]}", "has no meaning with an http upstream; make it https, or leave this out")
+
+
+def upstream_in_the_clear_is_inside(settings: Settings) -> Iterator[Problem]:
+    for name, tenant in settings.tenants.items():
+        for index, url in enumerate(tenant.upstream):
+            if url.startswith("http:") and not _is_inside(host_and_port(url)[0]):
+                text = "sends the upstream's secret in the clear to what looks like a public host; use https"
+                yield Problem(dotted("tenants", name, "upstream", index), text, "warning")
+
+
+def feeds_are_defined(settings: Settings) -> Iterator[Problem]:
+    for name, tenant in settings.tenants.items():
+        for index, entry in enumerate(tenant.sources):
+            source = parse_source(entry)
+            if isinstance(source, FeedCell) and source.feed not in settings.sources:
+                text = f"names the feed {source.feed}, which is not defined: add [sources.{source.feed}] with its file"
+                yield Problem(dotted("tenants", name, "sources", index), text)
+
+
+def listeners_are_apart(settings: Settings) -> Iterator[Problem]:
+    public, admin = settings.listen.endpoint, settings.admin.endpoint
+    if public.port == admin.port != 0 and (public.host == admin.host or {public.host, admin.host} & {"0.0.0.0", "::"}):  # noqa: S104 - compared, not bound
+        text = f"is taken by listen.address ({public}); give the admin listener a port of its own, such as 9443"
+        yield Problem("admin.address", text)
+
+
+RULES: tuple[Rule, ...] = (
+    names_are_plain,
+    paths_are_apart,
+    credentials_are_given,
+    credential_names_are_apart,
+    secrets_are_apart,
+    upstream_is_one_node,
+    upstream_credential_is_one,
+    upstream_tls_is_whole,
+    upstream_in_the_clear_is_inside,
+    feeds_are_defined,
+    listeners_are_apart,
+)
+
+
+def judge(settings: Settings) -> list[Problem]:
+    """Everything that the rules find."""
+    return [problem for rule in RULES for problem in rule(settings)]
+
+
+def _credentials(settings: Settings) -> Iterator[tuple[str, Credential]]:
+    for name, tenant in settings.tenants.items():
+        for index, credential in enumerate(tenant.credentials):
+            yield dotted("tenants", name, "credentials", index), credential
+
+
+def _given(tenant: Tenant, *fields: str) -> list[str]:
+    return [field for field in fields if getattr(tenant, field) is not None]
+
+
+def _is_inside(host: str) -> bool:
+    """Whether a host is meant for the inside: a private address, a single label, or a name no public zone holds."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith(_INSIDE_SUFFIXES)
+    return address.is_private or address.is_loopback or address.is_link_local

@@ -1,0 +1,145 @@
+"""What the upstream said, judged: is it an answer to pass on, or the reason why there is none? Pure."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+import orjson
+
+from gateway.exchange import UpstreamAnswer
+from gateway.refusal import Reason, Refusal
+from gateway.wire.fields import Fields
+
+PASSED_FIELDS = ("Location", "ETag", "Content-Type", "Retry-After")
+
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+_PIECE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class WireAnswer:
+    """An answer as it came over the wire; its body as long as its framing says, still in its content coding."""
+
+    version: tuple[int, int]
+    status: int
+    fields: Fields
+    body: bytes = b""
+
+    @property
+    def length_is_known(self) -> bool:
+        """Whether a cut would have shown; else the body ended with the connection (RFC 9112 section 6.3, rule 8)."""
+        return self.status in (204, 304) or bool(
+            self.fields.all("Content-Length") or self.fields.all("Transfer-Encoding")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An answer to pass on; or a reason, with the answer only if its fields tell more (Retry-After)."""
+
+    answer: UpstreamAnswer | None
+    reason: Reason | None = None
+    note: str = ""
+
+
+def check_head(answer: WireAnswer, max_body_bytes: int) -> None:
+    """Refuse a head that the parser lets pass and a gateway must not.
+
+    Raises:
+        Refusal: UPSTREAM_BROKEN, UPSTREAM_TOO_LARGE.
+    """
+    lengths, codings = answer.fields.all("Content-Length"), answer.fields.all("Transfer-Encoding")
+    if answer.version not in ((1, 0), (1, 1)) or not 200 <= answer.status <= 599:
+        raise Refusal(Reason.UPSTREAM_BROKEN, note=f"HTTP/{answer.version[0]}.{answer.version[1]} {answer.status}")
+    if len(lengths) + len(codings) > 1 or [c for c in codings if c.lower() != "chunked"]:
+        raise Refusal(Reason.UPSTREAM_BROKEN, note="the length of the answer can be read in two ways")
+    if lengths and int(lengths[0]) > max_body_bytes:
+        raise Refusal(Reason.UPSTREAM_TOO_LARGE, note=f"{lengths[0]} bytes announced; {max_body_bytes} are allowed")
+
+
+def decode_body(answer: WireAnswer, max_bytes: int) -> bytes:
+    """The body without its content coding: gzip is undone though it was not asked for, others are refused.
+
+    Raises:
+        Refusal: UPSTREAM_BROKEN, UPSTREAM_TOO_LARGE.
+    """
+    codings = [coding.lower() for coding in answer.fields.all("Content-Encoding")]
+    if codings in ([], ["identity"]) or not answer.body:
+        return answer.body
+    if codings not in (["gzip"], ["x-gzip"]):
+        raise Refusal(Reason.UPSTREAM_BROKEN, note="the answer has a content coding other than gzip")
+    return _gunzip(answer.body, max_bytes)
+
+
+def judge(method: str, status: int, fields: Fields, body: bytes) -> Verdict:
+    """What a complete answer to `method` means; its body without content coding."""
+    reason = _reason_of_status(status)
+    if reason is Reason.UPSTREAM_BUSY:
+        passed = tuple(pair for pair in passed_fields(fields).pairs if pair[0] == "Retry-After")
+        return Verdict(UpstreamAnswer(status, Fields(passed), b""), reason, "status 429")
+    if reason is not None:
+        return Verdict(None, reason, f"status {status}")
+    problem = _json_problem(fields, body) if body else _emptiness_problem(method, status)
+    if problem:
+        return Verdict(None, Reason.UPSTREAM_NOT_SCIM, f"status {status}, {problem}")
+    return Verdict(UpstreamAnswer(status, passed_fields(fields), body))
+
+
+def is_scim(fields: Fields, body: bytes) -> bool:
+    """Whether a body is a JSON object and says so."""
+    return bool(body) and not _json_problem(fields, body)
+
+
+def passed_fields(fields: Fields) -> Fields:
+    """The fields that may go on. Repeated ones, and values with anything but printable ASCII, are left out."""
+    found = ((name, fields.all(name)) for name in PASSED_FIELDS)
+    return Fields(
+        tuple((name, values[0]) for name, values in found if len(values) == 1 and _PRINTABLE.fullmatch(values[0]))
+    )
+
+
+def _reason_of_status(status: int) -> Reason | None:
+    if status in (401, 403):
+        return Reason.UPSTREAM_CREDENTIAL
+    if status == 429:
+        return Reason.UPSTREAM_BUSY
+    if status in (502, 503, 504):
+        return Reason.UPSTREAM_UNAVAILABLE
+    if 300 <= status <= 399 and status != 304:
+        return Reason.UPSTREAM_REDIRECT
+    return None
+
+
+def _emptiness_problem(method: str, status: int) -> str:
+    return "but no body" if method == "GET" and status < 300 else ""
+
+
+def _json_problem(fields: Fields, body: bytes) -> str:
+    types = fields.all("Content-Type")
+    if len(types) > 1 or (types and "json" not in types[0].partition(";")[0].lower()):
+        return "but its Content-Type is not JSON"
+    try:
+        document: object = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "but its body is not JSON"
+    return "" if isinstance(document, dict) else "but its body is not a JSON object"
+
+
+def _gunzip(body: bytes, max_bytes: int) -> bytes:
+    # SECURITY: in pieces, so that a bomb costs no more memory than the largest allowed answer.
+    decompressor = zlib.decompressobj(wbits=31)
+    pieces: list[bytes] = []
+    size, rest = 0, body
+    try:
+        while not decompressor.eof and (piece := decompressor.decompress(rest, _PIECE_BYTES)):
+            size, rest = size + len(piece), decompressor.unconsumed_tail
+            if size > max_bytes:
+                raise Refusal(Reason.UPSTREAM_TOO_LARGE, note=f"unpacks to more than {max_bytes} bytes")
+            pieces.append(piece)
+    except zlib.error as error:
+        raise Refusal(Reason.UPSTREAM_BROKEN, note="the answer is not well-formed gzip") from error
+    if not decompressor.eof or decompressor.unused_data:
+        raise Refusal(Reason.UPSTREAM_BROKEN, note="the answer's gzip is cut, or goes on after its end")
+    return b"".join(pieces)

@@ -1,0 +1,93 @@
+"""The request that goes inside, written from scratch: nothing of the client's header is copied unseen. Pure."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+
+from gateway import __version__
+from gateway.exchange import Operation, RequestId
+from gateway.refusal import Reason, Refusal
+from gateway.settings.models import Tenant
+
+SCIM_JSON = "application/scim+json"
+PASSED_FIELDS = ("if-match", "if-none-match", "content-type")
+
+_TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII, neither space nor "#"
+_VALUE = re.compile(r"[\x20-\x7e]*")
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """What is sent, but for Host and Content-Length, which the sender knows best."""
+
+    method: str
+    target: str
+    fields: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def upstream_request(operation: Operation, tenant: Tenant, request_id: RequestId) -> UpstreamRequest:
+    """The operation as the upstream shall see it: path and query as they were judged, our credential, not the client's.
+
+    Raises:
+        Refusal: TARGET_MALFORMED, FIELD_MALFORMED: inspection let something through that it must not.
+    """
+    target = base_path(tenant) + operation.address.path
+    if operation.query:
+        target += "?" + operation.query
+    if not _TARGET.fullmatch(target):
+        # SECURITY: a URL library would cut, escape or resolve it; what was judged must be what is sent.
+        raise Refusal(Reason.TARGET_MALFORMED, note="the target cannot be forwarded as it was judged")
+    fields = [*_own_fields(request_id), *_passed_fields(operation)]
+    authorization = upstream_authorization(tenant)
+    if authorization is not None:
+        fields.append(("Authorization", authorization))
+    return UpstreamRequest(operation.method, target, tuple(fields), operation.body)
+
+
+def probe_request(tenant: Tenant) -> UpstreamRequest:
+    """A question that changes nothing and gives no credential away: a 401 is a good answer to it."""
+    return UpstreamRequest("GET", base_path(tenant) + "/Users?startIndex=1&count=1", _own_fields(None), b"")
+
+
+def base_path(tenant: Tenant) -> str:
+    """The path under which the tenant's resources live at the upstream."""
+    return tenant.upstream_path or tenant.path
+
+
+def upstream_authorization(tenant: Tenant) -> str | None:
+    """The Authorization value for the upstream; None when it asks for none.
+
+    Raises:
+        ValueError: a secret file is named, but its content was not put beside it.
+    """
+    if tenant.upstream_token is not None:
+        return f"Bearer {tenant.upstream_token.get_secret_value()}"
+    if tenant.upstream_username is not None and tenant.upstream_password is not None:
+        pair = f"{tenant.upstream_username}:{tenant.upstream_password.get_secret_value()}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+    if tenant.upstream_token_file or tenant.upstream_password_file or tenant.upstream_username:
+        msg = "the upstream's credential is configured but was not read"
+        raise ValueError(msg)
+    return None
+
+
+def _own_fields(request_id: RequestId | None) -> tuple[tuple[str, str], ...]:
+    fields = (
+        ("Accept", SCIM_JSON),
+        ("Accept-Encoding", "identity"),  # one reading of the answer less
+        ("User-Agent", f"scim-gateway/{__version__}"),
+    )
+    return (*fields, ("X-Request-Id", request_id)) if request_id else fields
+
+
+def _passed_fields(operation: Operation) -> list[tuple[str, str]]:
+    passed = [(name, value) for name, value in operation.fields if name.lower() in PASSED_FIELDS]
+    if any(not _VALUE.fullmatch(value) for _, value in passed):
+        raise Refusal(Reason.FIELD_MALFORMED, note="a field cannot be forwarded as it was judged")
+    names = {name.lower() for name, _ in passed}
+    if operation.body and "content-type" not in names:
+        passed.append(("Content-Type", SCIM_JSON))
+    return passed if operation.body else [pair for pair in passed if pair[0].lower() != "content-type"]

@@ -1,0 +1,107 @@
+"""Identity: which tenant, from where, whose credential? No byte of a body is read before this has passed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.exchange import Client, Request
+from gateway.refusal import Reason, Refusal
+from gateway.settings.models import Settings, Tenant
+from gateway.stages.identity.credentials import CredentialIndex, Known
+from gateway.stages.identity.feeds import Feeds
+from gateway.stages.identity.sources import FeedInvalid
+from gateway.state.failures import Failures
+from gateway.state.last_use import LastUse, Use
+from gateway.wire.target import host_is_ours, host_is_wellformed, read_target
+
+__all__ = ["FeedInvalid", "Feeds", "Identity", "Place", "own_authorities"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request wants to go: known from its target alone, before its sender is."""
+
+    tenant_name: str
+    tenant: Tenant
+    path: str  # behind the tenant's, raw
+    query: str | None
+
+
+class Identity:
+    """Knows the tenants, their networks and their credentials, by one snapshot of the settings."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        authorities: frozenset[str],
+        feeds: Feeds,
+        failures: Failures,
+        last_use: LastUse,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tenants = settings.tenants
+        self._public_url = settings.gateway.public_url
+        self._authorities = authorities  # every Host that means us, in lower case
+        self._credentials = CredentialIndex(settings.tenants)
+        self._feeds, self._failures, self._last_use = feeds, failures, last_use
+        self._clock = clock  # monotonic seconds
+
+    def locate(self, request: Request) -> Place:
+        """The tenant that the target names.
+
+        Raises:
+            Refusal: VERSION_UNSUPPORTED, HOST_MALFORMED, HOST_FOREIGN, TARGET_MALFORMED, TARGET_FOREIGN,
+                TENANT_UNKNOWN.
+        """
+        if request.version != (1, 1):
+            raise Refusal(Reason.VERSION_UNSUPPORTED)
+        self._check_host(request)
+        target = read_target(request.target, self._authorities)
+        for name, tenant in self._tenants.items():
+            if target.path == tenant.path or target.path.startswith(tenant.path + "/"):
+                return Place(name, tenant, target.path[len(tenant.path) :], target.query)
+        raise Refusal(Reason.TENANT_UNKNOWN)
+
+    async def identify(self, request: Request, place: Place) -> Client:
+        """The client, if it calls from an allowed network with a valid credential of this tenant.
+
+        Raises:
+            Refusal: SOURCE_FORBIDDEN, the CREDENTIAL_ reasons, TOO_MANY_FAILURES.
+        """
+        networks = self._feeds.networks(place.tenant_name)
+        if networks is not None and request.address not in networks:
+            raise Refusal(Reason.SOURCE_FORBIDDEN, note=request.address)
+        try:
+            known = self._credentials.find(request.fields, place.tenant_name, request.received_at)
+        except Refusal as refusal:
+            raise await self._count_failure(request, refusal) from refusal
+        await self._last_use.remember(place.tenant_name, known.name, Use(request.received_at, request.address))
+        return self._client(place, known)
+
+    def _client(self, place: Place, known: Known) -> Client:
+        base = self._public_url + place.tenant.path
+        return Client(place.tenant_name, place.tenant, known.name, place.path, place.query, base)
+
+    async def _count_failure(self, request: Request, refusal: Refusal) -> Refusal:
+        wait = await self._failures.fail(request.address, self._clock())
+        if wait is None:
+            return refusal
+        note = f"locked out; {refusal.reason.slug}"
+        return Refusal(Reason.TOO_MANY_FAILURES, note=note, retry_after_seconds=math.ceil(wait))
+
+    def _check_host(self, request: Request) -> None:
+        values = request.fields.all("Host")
+        if len(values) != 1 or not host_is_wellformed(values[0]):
+            raise Refusal(Reason.HOST_MALFORMED)
+        if not host_is_ours(values[0], self._authorities):
+            # SECURITY: a page in a browser that rebinds its own name to our address ends here (DNS rebinding).
+            raise Refusal(Reason.HOST_FOREIGN)
+
+
+def own_authorities(settings: Settings, port: int) -> frozenset[str]:
+    """Every Host that means us: the public one, and its host with the port listened on, for tests from inside."""
+    host = settings.gateway.public_host
+    written = f"[{host}]" if ":" in host else host
+    return settings.gateway.public_authorities | {written, f"{written}:{port}"}

@@ -1,0 +1,97 @@
+"""Sources: the networks a tenant's client calls from. Pure.
+
+A feed is a file in the form of Okta's ip_ranges.json: {"us_cell_1": {"ip_ranges": ["192.0.2.0/25"]}, ...}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from gateway.settings.models import Network
+from gateway.settings.values import FeedCell, parse_source
+
+MAX_FEED_BYTES = 4 << 20
+
+
+class FeedInvalid(Exception):
+    """A feed cannot be used; the text says why, for operators."""
+
+
+Feed = Mapping[str, tuple[Network, ...]]  # cell -> networks
+
+
+def read_feed(content: bytes) -> Feed:
+    """Read a feed's file; what it holds beside cells with `ip_ranges` is passed over.
+
+    Raises:
+        FeedInvalid: it is no such file, holds no network, or one that is none.
+    """
+    try:
+        document = json.loads(content)
+        cells = {
+            cell: tuple(ip_network(entry) for entry in inner["ip_ranges"])
+            for cell, inner in document.items()
+            if isinstance(inner, dict) and isinstance(inner.get("ip_ranges"), list)
+        }
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise FeedInvalid(f"not a file of networks: {error}") from error
+    if not any(cells.values()):
+        raise FeedInvalid("holds no networks")
+    return cells
+
+
+def refuse_shrunken(old: Feed, new: Feed, used_cells: Iterable[str]) -> None:
+    """Refuse a feed that lost more than half of its networks, as a whole or in a cell in use: likely a mistake.
+
+    Raises:
+        FeedInvalid: the old one is to be kept.
+    """
+    sizes = [("", sum(map(len, old.values())), sum(map(len, new.values())))]
+    sizes += [(f"cell {cell} ", len(old.get(cell, ())), len(new.get(cell, ()))) for cell in used_cells]
+    for what, before, after in sizes:
+        if after * 2 < before or (before and not after):
+            raise FeedInvalid(f"{what}shrank from {before} to {after} networks")
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Networks to look an address up in: by version and prefix length, so that a lookup is a few dictionary reads."""
+
+    by_prefix: Mapping[tuple[int, int], frozenset[int]]  # (bits of an address, bits to drop) -> the leading bits
+
+    @classmethod
+    def of(cls, networks: Iterable[Network]) -> Networks:
+        found: dict[tuple[int, int], set[int]] = {}
+        for network in networks:
+            dropped = network.max_prefixlen - network.prefixlen
+            found.setdefault((network.max_prefixlen, dropped), set()).add(int(network.network_address) >> dropped)
+        return cls({key: frozenset(values) for key, values in found.items()})
+
+    def __contains__(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        number = int(parsed)
+        return any(
+            bits == parsed.max_prefixlen and number >> dropped in leading
+            for (bits, dropped), leading in self.by_prefix.items()
+        )
+
+
+def networks_of(sources: Iterable[str], feeds: Mapping[str, Feed]) -> Networks | None:
+    """The networks of a tenant's `sources`; None for no entries, which means from anywhere.
+
+    An entry whose feed or cell is missing stands for no network: nobody gets in by it.
+    """
+    entries = tuple(sources)
+    if not entries:
+        return None
+    networks: list[Network] = []
+    for entry in entries:
+        source = parse_source(entry)
+        networks += feeds.get(source.feed, {}).get(source.cell, ()) if isinstance(source, FeedCell) else (source,)
+    return Networks.of(networks)

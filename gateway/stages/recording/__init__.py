@@ -1,0 +1,154 @@
+"""Recording: intent before a write leaves, outcome before its answer does; metrics and log from the same trail."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from gateway.audit import lines
+from gateway.exchange import Trail, Unparsed
+from gateway.journal import Journal, JournalUnavailable
+from gateway.metrics import Metrics
+from gateway.refusal import Reason, Refusal
+from gateway.stages.recording.strangers import Strangers
+
+__all__ = ["Recording"]
+
+access_log = logging.getLogger("gateway.access")
+log = logging.getLogger(__name__)
+
+_MakeLine = Callable[[int], bytes]
+
+
+class Recording:
+    """Puts requests on record. One for the life of an instance."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        metrics: Metrics,
+        *,
+        instance: str,
+        on_failure: Literal["refuse", "serve-reads"] = "refuse",
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.on_failure = on_failure  # a reload may change it
+        self._journal, self._metrics, self._instance = journal, metrics, instance
+        self._now, self._clock = now, clock  # Unix seconds; monotonic seconds
+        self._strangers = Strangers(began_at=clock())
+
+    async def record_intent(self, trail: Trail) -> None:
+        """A write is about to leave: durable before this returns.
+
+        Raises:
+            Refusal: RECORD_UNAVAILABLE; the write must not leave.
+        """
+        await self._must_append(
+            "intent", lambda seq: lines.intent_line(trail, now=self._now(), instance=self._instance, sequence=seq)
+        )
+
+    async def record_outcome(self, trail: Trail) -> None:
+        """What became of a request: durable before this returns.
+
+        Raises:
+            Refusal: RECORD_UNAVAILABLE; no answer may be given. Not for reads where `on_failure` is "serve-reads", and
+                not for strangers, who are refused either way.
+        """
+
+        def make(sequence: int) -> bytes:
+            return lines.outcome_line(trail, now=self._now(), instance=self._instance, sequence=sequence)
+
+        event = "outcome" if trail.operation else "refusal"
+        if trail.client is None:
+            if self._stranger_has_a_line(trail.request.address):
+                await self._try_append(event, make)
+            return
+        if self.on_failure == "serve-reads" and not (trail.operation and trail.operation.writes):
+            await self._try_append(event, make)
+            return
+        await self._must_append(event, make)
+
+    def observe(self, trail: Trail) -> None:
+        """Metrics and log of a request, once its answer is settled."""
+        self._metrics.observe(trail)
+        _log_access(trail)
+
+    async def record_unparsed(self, unparsed: Unparsed) -> None:
+        """Bytes that never became a request. Never raises: they are refused either way."""
+        self._metrics.observe_unparsed(unparsed)
+        access_log.info(
+            "refused",
+            extra={"request": unparsed.id, "address": unparsed.address, "reason": unparsed.reason.slug},
+        )
+        if self._stranger_has_a_line(unparsed.address):
+            await self._try_append(
+                "unparsed",
+                lambda seq: lines.unparsed_line(unparsed, now=self._now(), instance=self._instance, sequence=seq),
+            )
+
+    async def notice(self, kind: str, **details: lines.Value) -> None:
+        """Something about the gateway itself: start, stop, reload. A failure is logged, not raised."""
+        await self._try_append(
+            "notice",
+            lambda seq: lines.notice_line(kind, details, now=self._now(), instance=self._instance, sequence=seq),
+        )
+
+    async def flush_strangers(self, *, at_end: bool = False) -> None:
+        """Put the last minute's counts on record, if it is over; to be called every second or so, and at the end."""
+        now = self._clock()
+        if not at_end and not self._strangers.window_is_over(now):
+            return
+        for address, count in self._strangers.take_suppressed(now).items():
+            await self._try_append("suppressed", self._suppressed(address, count))
+
+    def _suppressed(self, address: str, count: int) -> _MakeLine:
+        return lambda seq: lines.suppressed_line(address, count, now=self._now(), instance=self._instance, sequence=seq)
+
+    def _stranger_has_a_line(self, address: str) -> bool:
+        if self._strangers.may_have_a_line(address):
+            return True
+        self._metrics.observe_suppressed()
+        return False
+
+    async def _must_append(self, event: str, make_line: _MakeLine) -> None:
+        try:
+            await self._append(event, make_line)
+        except JournalUnavailable as error:
+            raise Refusal(Reason.RECORD_UNAVAILABLE, note=str(error)) from error
+
+    async def _try_append(self, event: str, make_line: _MakeLine) -> None:
+        try:
+            await self._append(event, make_line)
+        except JournalUnavailable:
+            log.error("not on record: one %s; the audit log cannot be written", event)  # noqa: TRY400 - said already
+
+    async def _append(self, event: str, make_line: _MakeLine) -> None:
+        started = self._clock()
+        try:
+            await self._journal.append(make_line)
+        except JournalUnavailable as error:
+            self._metrics.observe_record(event, written=False, seconds=self._clock() - started)
+            log.error("the audit log cannot be written: %s", error)  # noqa: TRY400 - the text says it all
+            raise
+        self._metrics.observe_record(event, written=True, seconds=self._clock() - started)
+
+
+def _log_access(trail: Trail) -> None:
+    if not access_log.isEnabledFor(logging.INFO):
+        return
+    fields: dict[str, object] = {
+        "request": trail.request.id,
+        "address": trail.request.address,
+        "tenant": trail.tenant_name,
+        "method": trail.request.method,
+        "operation": trail.operation.name if trail.operation else None,
+        "status": trail.answer.status if trail.answer else None,
+        "reason": trail.reason.slug if trail.reason else None,
+        "milliseconds": round(sum(trail.seconds.values()) * 1000, 2),
+    }
+    access_log.info(
+        "served" if trail.operation else "refused", extra={k: v for k, v in fields.items() if v is not None}
+    )

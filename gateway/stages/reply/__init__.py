@@ -1,0 +1,83 @@
+"""Reply: what the client is told, in SCIM's words and with nothing of the inside in it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.exchange import Answer, Delivery, Operation, RequestId, Trail, Unparsed
+from gateway.refusal import Reason, Refusal
+from gateway.scim.messages import error_body
+from gateway.settings.models import Client as Dialect
+from gateway.stages.reply.answers import present_answer
+
+__all__ = ["present", "present_refusal", "present_unparsed", "retry_after_seconds"]
+
+SCIM_JSON = "application/scim+json"
+ALWAYS = (
+    ("Cache-Control", "no-store"),  # people's names are in here
+    ("X-Content-Type-Options", "nosniff"),
+    ("Strict-Transport-Security", "max-age=31536000"),
+)
+_RETRY_SECONDS = 60
+_RETRY_SPREAD_SECONDS = 61  # 60..120
+
+
+def present(delivery: Delivery, operation: Operation, trail: Trail) -> Answer:
+    """The upstream's answer as the client may see it.
+
+    Raises:
+        Refusal: the delivery's reason, when there is no answer to pass on.
+    """
+    if delivery.reason is not None or delivery.answer is None:
+        reason = delivery.reason or Reason.GATEWAY_FAULT
+        raise Refusal(reason, note=delivery.note, retry_after_seconds=_upstream_wish(delivery))
+    assert trail.client is not None  # noqa: S101 - an operation exists only behind a client
+    status, fields, body = present_answer(delivery.answer, trail.client)
+    return Answer(status, (*fields, *ALWAYS, ("X-Request-Id", trail.request.id)), body)
+
+
+def present_refusal(refusal: Refusal, trail: Trail) -> Answer:
+    """A refusal as a SCIM error (RFC 7644 section 3.12), with what its status asks for beside it."""
+    reason = refusal.reason
+    dialect = trail.tenant.client if trail.tenant else Dialect.GENERIC
+    status = 429 if reason.unavailable and dialect.comes_back_on_429_only else reason.status
+    extra: list[tuple[str, str]] = []
+    if status in (429, 503):
+        seconds = retry_after_seconds(trail.request.id, dialect, refusal.retry_after_seconds)
+        extra.append(("Retry-After", str(seconds)))
+    if status == 401:
+        extra.append(("WWW-Authenticate", 'Bearer realm="scim"'))
+    if refusal.allow:
+        extra.append(("Allow", ", ".join(refusal.allow)))
+    return _error(status, reason, trail.request.id, tuple(extra))
+
+
+def present_unparsed(unparsed: Unparsed) -> Answer:
+    """The answer to bytes that never became a request; reflects nothing of them."""
+    return _error(unparsed.reason.status, unparsed.reason, unparsed.id, ())
+
+
+def retry_after_seconds(request_id: RequestId, dialect: Dialect, wished: int | None) -> int:
+    """When to come back, in whole seconds: Okta takes anything but an integer as five minutes.
+
+    Okta doubles the first value of a task and gives up after ten attempts, so a short value loses
+    the task and a constant one brings everyone back at once: 60..120, spread by the request's id.
+    """
+    digest = hashlib.blake2s(request_id.encode(), digest_size=4).digest()
+    spread = _RETRY_SECONDS + int.from_bytes(digest) % _RETRY_SPREAD_SECONDS
+    if dialect.comes_back_on_429_only or wished is None:
+        return max(spread, wished or 0)
+    return max(1, wished)
+
+
+def _error(status: int, reason: Reason, request_id: RequestId, extra: tuple[tuple[str, str], ...]) -> Answer:
+    detail = f"{reason.detail} [{reason.slug}, request {request_id}]"
+    body = error_body(status, detail, reason.scim_type)
+    return Answer(status, (("Content-Type", SCIM_JSON), *extra, *ALWAYS, ("X-Request-Id", request_id)), body)
+
+
+def _upstream_wish(delivery: Delivery) -> int | None:
+    if delivery.answer is None:
+        return None
+    values = delivery.answer.fields.all("Retry-After")
+    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() and len(values[0]) < 6 else None

@@ -1,0 +1,64 @@
+"""The vital signs of an instance: the checks of /readyz, and the gauges that show its state."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gateway.admin import Check
+
+if TYPE_CHECKING:
+    from gateway.app import Instance
+
+_STALE_SECONDS = 14 * 86400.0  # days before its end at which a certificate is worth a word
+
+
+def checks(instance: Instance) -> dict[str, Check]:
+    """What /readyz says. An upstream that is away does not count: every instance would leave the balancer at once,
+    and nobody would tell the client when to come back."""
+    certificate, journal = instance.certificates, instance.journal
+    found = {
+        "draining": Check(not instance.draining, "being stopped" if instance.draining else ""),
+        "listener": Check(instance.listener.accepting, f"port {instance.port}"),
+        "certificate": Check(certificate.expires_at > time.time(), _certificate_text(certificate.expires_at)),
+        "certificate-files": Check(not certificate.refused, certificate.refused, counts=False),
+        "audit": Check(journal.problem is None, journal.problem or ""),
+        "settings": Check(not instance.reload_problem, instance.reload_problem, counts=False),
+    }
+    for name, state in instance.feeds.states.items():
+        found[f"feed {name}"] = Check(not state.refused, state.refused or f"{state.networks} networks", counts=False)
+    for name, upstream in instance.upstreams.items():
+        health = upstream.health
+        text = health.note if health.healthy is False else "not asked yet" if health.healthy is None else upstream.node
+        found[f"upstream {name}"] = Check(health.healthy is not False, text, counts=False)
+    return found
+
+
+def _certificate_text(expires_at: float) -> str:
+    left = expires_at - time.time()
+    day = time.strftime("%Y-%m-%d", time.gmtime(expires_at))
+    return f"ends {day}" + (f", in {left / 86400:.0f} days: renew it" if left < _STALE_SECONDS else "")
+
+
+def show(instance: Instance) -> None:
+    """Set every gauge to what is so now; about once a second."""
+    metrics = instance.metrics
+    metrics.connections.set(instance.server.open_connections)
+    metrics.certificate_expiry.labels("listen").set(instance.certificates.expires_at)
+    for name in instance.settings.tenants:
+        metrics.requests_in_flight.labels(name).set(instance.places.taken[name])
+    for name, upstream in instance.upstreams.items():
+        if upstream.health.healthy is not None:
+            metrics.upstream_up.labels(name).set(upstream.health.healthy)
+    for name, state in instance.feeds.states.items():
+        metrics.source_feed_networks.labels(name).set(state.networks)
+        metrics.source_feed_refused.labels(name).set(bool(state.refused))
+
+
+def expiries(instance: Instance) -> dict[tuple[str, str], float | None]:
+    """When each credential of the settings ends, by tenant and name; None: never."""
+    return {
+        (name, credential.name): credential.expires.timestamp() if credential.expires else None
+        for name, tenant in instance.settings.tenants.items()
+        for credential in tenant.credentials
+    }

@@ -1,0 +1,1 @@
+"""HTTP as a language: request targets, header fields, media types. Pure."""

@@ -1,0 +1,132 @@
+"""The head of an HTTP/1.1 request, judged as bytes before any parser may repair it. Pure.
+
+RFC 9112 lets readers be lenient in a dozen places, and every leniency that two readers do not share is a way to
+smuggle a request. Only the strict grammar passes here. The parser behind reads the same bytes; what it would
+take differently never reaches it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gateway.refusal import Reason, Refusal
+from gateway.wire.target import host_is_wellformed
+
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})  # the rest is never SCIM
+SINGLE = frozenset({b"content-type", b"content-encoding", b"expect", b"if-match", b"if-none-match"})
+
+_END = b"\r\n\r\n"
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
+_VALUE = rb"[\t\x20-\x7e\x80-\xff]*"  # RFC 9110 section 5.5: no other control byte
+# RFC 9112 section 3 and 5: one space, CRLF, no folding, no space before a colon.
+_HEAD = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/1\.1\r\n(?:" + _TOKEN + rb":" + _VALUE + rb"\r\n)*\r\n")
+_LINE = re.compile(rb"([^\x00-\x20\x7f]+) ([^\x00-\x20\x7f]+) (HTTP/[0-9]+(?:\.[0-9]+)?)\r\n")
+_FIELD = re.compile(rb"\r\n(" + _TOKEN + rb"):[ \t]*([^\r]*?)[ \t]*(?=\r\n)")
+_SIMPLE_REQUEST = re.compile(rb"[A-Z]+ [^\x00-\x20\x7f]+\r\n")  # HTTP/0.9
+_NEVER = re.compile(
+    rb"(?<!\r)\n|\r[^\n]|\x00"
+)  # wrong wherever it stands, so it is refused without waiting for the end
+_STARTS = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """Bytes of the request line and of each field, and the number of fields, at most."""
+
+    max_line_bytes: int
+    max_fields: int
+
+    @property
+    def max_head_bytes(self) -> int:
+        return 4 * self.max_line_bytes  # a long filter and a long token fit together
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the connection must know: where the head ends and how long its body is."""
+
+    size: int  # bytes, with the empty line
+    body_bytes: int | None  # None: chunked
+    expects_continue: bool
+
+    @property
+    def has_body(self) -> bool:
+        return self.body_bytes != 0
+
+
+def read_head(data: bytes | bytearray, limits: HeadLimits) -> Head | None:
+    """Judge the head at the start of `data`; None when more bytes are needed.
+
+    Raises:
+        Refusal: HEAD_MALFORMED, HEAD_TOO_LARGE, VERSION_UNSUPPORTED, METHOD_UNSUPPORTED, FRAMING_AMBIGUOUS,
+            HOST_MALFORMED, FIELD_MALFORMED, EXPECTATION_UNKNOWN.
+    """
+    end = data.find(_END, 0, limits.max_head_bytes)
+    if end < 0:
+        _judge_beginning(data, limits)
+        return None
+    head = bytes(data[: end + len(_END)])
+    line, *fields = head[:end].split(b"\r\n")
+    if len(fields) > limits.max_fields or any(len(part) > limits.max_line_bytes for part in (line, *fields)):
+        raise Refusal(Reason.HEAD_TOO_LARGE)
+    if not _HEAD.fullmatch(head):
+        raise _explain(head)
+    if line.split(b" ", 1)[0] not in METHODS:
+        raise Refusal(Reason.METHOD_UNSUPPORTED)
+    return _judge_fields(head)
+
+
+def _judge_beginning(data: bytes | bytearray, limits: HeadLimits) -> None:
+    """Refuse at once what no further byte can mend; a stranger shall not wait out a deadline with it."""
+    if data and not _STARTS.match(data):
+        raise Refusal(Reason.HEAD_MALFORMED, note="does not start with a method")
+    if _NEVER.search(data):
+        raise Refusal(Reason.HEAD_MALFORMED, note="a bare CR or LF, or a NUL")
+    if len(data) >= limits.max_head_bytes or (b"\r\n" not in data and len(data) > limits.max_line_bytes):
+        raise Refusal(Reason.HEAD_TOO_LARGE)
+
+
+def _explain(head: bytes) -> Refusal:
+    line = _LINE.match(head)
+    if line and line[3] != b"HTTP/1.1":
+        return Refusal(Reason.VERSION_UNSUPPORTED, note=line[3][:16].decode())
+    if _SIMPLE_REQUEST.match(head):
+        return Refusal(Reason.VERSION_UNSUPPORTED, note="HTTP/0.9")
+    return Refusal(Reason.HEAD_MALFORMED, note="a field" if line else "the request line")
+
+
+def _judge_fields(head: bytes) -> Head:
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in _FIELD.findall(head):
+        found.setdefault(name.lower(), []).append(value)
+    hosts = found.get(b"host", [])
+    if len(hosts) != 1 or not host_is_wellformed(hosts[0].decode("latin-1")):
+        raise Refusal(Reason.HOST_MALFORMED, note="not exactly one well-formed Host")
+    repeated = [name for name in SINGLE if len(found.get(name, ())) > 1]
+    if repeated:
+        raise Refusal(Reason.FIELD_MALFORMED, note=f"repeated: {repeated[0].decode()}")
+    if b"upgrade" in found:
+        # SECURITY: a parser stops at an upgrade and takes the body for what follows it (CVE-2026-69243).
+        raise Refusal(Reason.FIELD_MALFORMED, note="no upgrade is offered")
+    expectation = found.get(b"expect", [b""])[0].lower()
+    if expectation not in (b"", b"100-continue"):
+        raise Refusal(Reason.EXPECTATION_UNKNOWN)
+    return Head(len(head), _body_bytes(found), expectation == b"100-continue")
+
+
+def _body_bytes(found: dict[bytes, list[bytes]]) -> int | None:
+    """RFC 9112 section 6.3, without its leniencies: one length, or chunked alone, never both."""
+    lengths, codings = found.get(b"content-length", []), found.get(b"transfer-encoding", [])
+    if codings:
+        if lengths or len(codings) != 1 or codings[0].lower() != b"chunked":
+            raise Refusal(
+                Reason.FRAMING_AMBIGUOUS, note="both lengths" if lengths else "a coding that is not chunked alone"
+            )
+        return None
+    if not lengths:
+        return 0
+    if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise Refusal(Reason.FRAMING_AMBIGUOUS, note="Content-Length is no single number")
+    return int(lengths[0])

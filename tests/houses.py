@@ -1,0 +1,138 @@
+"""A whole gateway in front of a real or recorded upstream, in this process, on free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.app import Instance
+from gateway.rehearsal.certificates import make_development_certificates
+from gateway.settings.models import Settings
+from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A running gateway, as its client and its operator see it."""
+
+    instance: Instance
+    directory: Path
+    ca_file: Path
+    path: str = PATH
+    token: str = TOKEN
+
+    @property
+    def port(self) -> int:
+        return self.instance.port
+
+    @property
+    def base_url(self) -> str:
+        return f"https://localhost:{self.port}{self.path}"
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://127.0.0.1:{self.instance.admin_port}"
+
+    def trusting(self) -> ssl.SSLContext:
+        """What a client needs to trust the gateway."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
+    def audit_lines(self) -> list[dict[str, Any]]:
+        """The audit log, every line read."""
+        files = sorted((self.directory / "audit").glob("*.jsonl"))
+        return [json.loads(line) for file in files for line in file.read_text(encoding="ascii").splitlines()]
+
+
+def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
+    """Settings of a house; `changes` are the tenant's, `gateway`, `listen` and `audit` those of sections."""
+    certificates = make_development_certificates(directory / "tls", ("localhost", "127.0.0.1"))
+    sections = {name: changes.pop(name, {}) for name in ("gateway", "listen", "admin", "audit", "sources")}
+    tenant = {
+        "path": PATH,
+        "client": "okta",
+        "upstream": [upstream],
+        "upstream_token": UPSTREAM_TOKEN,
+        "credentials": [{"name": "okta-2027", "token_sha256": sha256(TOKEN)}],
+        **changes,
+    }
+    return Settings.model_validate(
+        {
+            "gateway": {
+                "public_url": "https://localhost",
+                "state_directory": directory / "state",
+                "drain_seconds": 2,
+                **sections["gateway"],
+            },
+            "listen": {
+                "address": "127.0.0.1:0",
+                "certificate_file": certificates.certificate_file,
+                "key_file": certificates.key_file,
+                **sections["listen"],
+            },
+            "admin": {"address": "127.0.0.1:0", **sections["admin"]},
+            "audit": {"directory": directory / "audit", **sections["audit"]},
+            "sources": sections["sources"],
+            "tenants": {"jira": tenant},
+        }
+    )
+
+
+@asynccontextmanager
+async def house(directory: Path, upstream: str, **changes: Any) -> AsyncIterator[House]:
+    """A gateway in the running loop until the block ends."""
+    instance = Instance(house_settings(directory, upstream, **changes))
+    started, stop = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(instance.run(lambda _: started.set(), stop))
+        waiting = tasks.create_task(started.wait())
+        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            waiting.cancel()
+            await running
+        try:
+            yield House(instance, directory, directory / "tls" / "ca.pem")
+        finally:
+            stop.set()
+
+
+@contextmanager
+def house_in_a_thread(directory: Path, upstream: str, **changes: Any) -> Iterator[House]:
+    """A gateway in a loop and thread of its own, for tests that speak through plain sockets."""
+    ready, ended = threading.Event(), threading.Event()
+    box: dict[str, Any] = {}
+
+    async def live() -> None:
+        box["stop"], box["loop"] = asyncio.Event(), asyncio.get_running_loop()
+        async with house(directory, upstream, **changes) as built:
+            box["house"] = built
+            ready.set()
+            await box["stop"].wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        except BaseException as error:  # noqa: BLE001 - handed to the test's thread
+            box["error"] = error
+        finally:
+            ready.set()
+            ended.set()
+
+    thread = threading.Thread(target=run, name="house", daemon=True)
+    thread.start()
+    ready.wait(20)
+    if "error" in box:
+        raise box["error"]
+    try:
+        yield box["house"]
+    finally:
+        box["loop"].call_soon_threadsafe(box["stop"].set)
+        thread.join(20)
+    if "error" in box:
+        raise box["error"]

@@ -1,0 +1,271 @@
+"""One connection, as bytes: what reaches the pipeline, what is refused before, and how long anything may take."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from gateway.exchange import Answer
+from gateway.refusal import Reason
+from tests.server.building import FakePipeline, hear, served
+
+GET = b"GET /Users HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /Users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/scim+json\r\n"
+
+
+async def test_a_request_reaches_the_pipeline_as_it_was_sent(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        heard = await it.say(b"GET /a/%2e%2e/b?x=%41 HTTP/1.1\r\nHost: localhost\r\nX-Y:  z \r\n\r\n")
+
+    request = it.pipeline.requests[0]
+    assert heard.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert request.target == "/a/%2e%2e/b?x=%41"
+    assert request.fields.all("x-y") == ("z",)
+    assert request.address == "127.0.0.1"
+    assert not request.has_body
+
+
+async def test_an_answer_has_a_length_and_a_date_and_no_banner(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        heard = (await it.say(GET)).lower()
+
+    assert b"\r\ncontent-length: 10\r\n" in heard
+    assert b"\r\ndate: " in heard
+    assert b"server:" not in heard
+    assert b"python" not in heard
+    assert b"aiohttp" not in heard
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_that_never_has_a_body_has_neither_body_nor_length(tmp_path: Path, status: int) -> None:
+    async with served(tmp_path, FakePipeline(answer=Answer(status, (), b""))) as it:
+        heard = await it.say(GET)
+
+    assert heard.endswith(b"\r\n\r\n")
+    assert b"content-length" not in heard.lower()
+
+
+async def test_an_answer_to_head_has_no_body(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        heard = await it.say(GET.replace(b"GET", b"HEAD"))
+
+    assert heard.endswith(b"\r\n\r\n")
+
+
+async def test_a_connection_serves_one_request_after_another(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        reader, writer = await it.connect()
+        for _ in range(3):
+            writer.write(GET)
+            assert b"200 OK" in await hear(reader)
+        writer.close()
+
+    assert len(it.pipeline.requests) == 3
+
+
+async def test_requests_sent_at_once_are_answered_in_their_order(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        heard = await it.say(GET + POST + b"Content-Length: 2\r\n\r\n{}" + GET)
+
+    assert heard.count(b"HTTP/1.1 200 OK") == 3
+    assert it.pipeline.bodies == [b"{}"]
+
+
+async def test_a_client_that_wants_the_end_gets_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        heard = await it.say(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+
+    assert b"\r\nConnection: close\r\n" in heard
+    assert heard.endswith(b"<END>")
+
+
+async def test_a_body_in_pieces_is_put_together(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        await it.say(POST[:20], POST[20:] + b"Content-Le", b"ngth: 6\r\n\r", b"\nab", b"cd", b"ef")
+
+    assert it.pipeline.bodies == [b"abcdef"]
+
+
+async def test_a_chunked_body_is_put_together_and_ends_its_connection(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        heard = await it.say(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n" + GET)
+
+    assert it.pipeline.bodies == [b"abc"]
+    assert len(it.pipeline.requests) == 1
+    assert heard.count(b"HTTP/1.1") == 1
+    assert heard.endswith(b"<END>")
+
+
+@pytest.mark.parametrize(
+    "body", [b"2\nab\n0\n\n", b"zz\r\n", b"2\r\nabc\r\n0\r\n\r\n", b"-1\r\n\r\n", b"0x2\r\nab\r\n0\r\n\r\n"]
+)
+async def test_a_malformed_chunk_is_refused_and_nothing_behind_it_is_read(tmp_path: Path, body: bytes) -> None:
+    async with served(tmp_path) as it:
+        heard = await it.say(POST + b"Transfer-Encoding: chunked\r\n\r\n" + body + GET)
+
+    assert b"HTTP/1.1 400" in heard
+    assert heard.count(b"HTTP/1.1") == 1
+    assert heard.endswith(b"<END>")
+    assert it.pipeline.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Reason.FRAMING_AMBIGUOUS),
+        (b"GET / HTTP/0.9\r\n\r\n", Reason.VERSION_UNSUPPORTED),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", Reason.VERSION_UNSUPPORTED),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", Reason.METHOD_UNSUPPORTED),
+        (b"\x16\x03\x01\x00", Reason.HEAD_MALFORMED),
+        (b"GET /" + b"a" * 9000, Reason.HEAD_TOO_LARGE),
+    ],
+)
+async def test_what_never_was_a_request_is_answered_on_record_and_ends(
+    tmp_path: Path, data: bytes, reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with served(tmp_path) as it:
+            heard = await it.say(data + GET)
+
+    assert heard.startswith(b"HTTP/1.1 %d " % reason.status)
+    assert heard.endswith(b"<END>")
+    assert [one.reason for one in it.pipeline.unparsed] == [reason]
+    assert it.pipeline.requests == []
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_refused_request_takes_the_ones_before_it_not_back(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        heard = await it.say(GET + b"BAD\r\n\r\n" + GET)
+
+    assert heard.count(b"HTTP/1.1 200") == 1
+    assert heard.count(b"HTTP/1.1 400") == 1
+    assert len(it.pipeline.requests) == 1
+
+
+async def test_100_continue_is_said_when_the_body_is_read_and_not_before(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        reader, writer = await it.connect()
+        writer.write(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        first = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"{}")
+        heard = await hear(reader)
+        writer.close()
+
+    assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert b"HTTP/1.1 200" in heard
+
+
+async def test_100_continue_is_never_said_to_whom_the_pipeline_refuses(tmp_path: Path) -> None:
+    async with served(tmp_path, FakePipeline(answer=Answer(401, (), b"{}"), reads=False)) as it:
+        heard = await it.say(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+
+    assert heard.startswith(b"HTTP/1.1 401")
+    assert b"100 Continue" not in heard
+
+
+async def test_a_body_that_nobody_read_ends_the_connection(tmp_path: Path) -> None:
+    async with served(tmp_path, FakePipeline(reads=False)) as it:
+        heard = await it.say(POST + b"Content-Length: 500\r\n\r\n" + b"x" * 10)
+
+    assert b"Connection: close" in heard
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (POST + b"Content-Length: 5000\r\n\r\n", Reason.BODY_TOO_LARGE),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n1388\r\n" + b"x" * 5000, Reason.BODY_TOO_LARGE),
+        (POST + b"Content-Length: 10\r\n\r\nabc", Reason.BODY_TIMEOUT),
+    ],
+)
+async def test_a_body_is_bounded_in_bytes_and_time(tmp_path: Path, data: bytes, reason: Reason) -> None:
+    async with served(tmp_path, FakePipeline(max_body_bytes=1000)) as it:
+        heard = await it.say(data)
+
+    assert heard.startswith(b"HTTP/1.1 %d" % reason.status)
+    assert [refusal.reason for refusal in it.pipeline.refusals] == [reason]
+
+
+async def test_a_client_that_hangs_up_in_its_body_is_told_apart(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        reader, writer = await it.connect()
+        writer.write(POST + b"Content-Length: 10\r\n\r\nabc")
+        await it.pipeline.entered.wait()
+        writer.transport.abort()
+        async with asyncio.timeout(2):
+            while not it.pipeline.refusals:
+                await asyncio.sleep(0.01)
+
+    assert [refusal.reason for refusal in it.pipeline.refusals] == [Reason.CLIENT_GONE]
+    assert reader is not None
+
+
+async def test_a_head_that_does_not_come_is_refused_in_time(tmp_path: Path) -> None:
+    async with served(tmp_path, head_seconds=0.1) as it:
+        heard = await it.say(b"GET /Users HTT")
+
+    assert heard.startswith(b"HTTP/1.1 408")
+    assert it.pipeline.unparsed[0].reason is Reason.HEAD_TIMEOUT
+
+
+async def test_a_head_that_trickles_gets_no_more_time(tmp_path: Path) -> None:
+    async with served(tmp_path, head_seconds=0.2) as it:
+        reader, writer = await it.connect()
+        async with asyncio.timeout(2):
+            for byte in GET * 10:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.02)
+                if it.pipeline.unparsed:
+                    break
+        writer.close()
+
+    assert it.pipeline.unparsed[0].reason is Reason.HEAD_TIMEOUT
+    assert reader is not None
+
+
+@pytest.mark.parametrize("said", [b"", GET])
+async def test_a_silent_connection_ends(tmp_path: Path, said: bytes) -> None:
+    async with served(tmp_path, head_seconds=0.1, idle_seconds=0.1) as it:
+        reader, writer = await it.connect()
+        writer.write(said)
+        async with asyncio.timeout(2):
+            heard = await reader.read()
+        writer.close()
+
+    assert heard.count(b"HTTP/1.1") == (1 if said else 0)
+
+
+async def test_a_reader_that_takes_nothing_is_hung_up_on(tmp_path: Path) -> None:
+    large = Answer(200, (), b"x" * (32 << 20))
+    async with served(tmp_path, FakePipeline(answer=large), write_seconds=0.2) as it:
+        reader, writer = await it.connect()
+        reader._limit = 1  # type: ignore[attr-defined]  # a client that stops reading
+        writer.write(GET)
+        async with asyncio.timeout(3):
+            while it.server.open_connections:
+                await asyncio.sleep(0.02)
+        writer.transport.abort()
+
+    assert it.server.open_connections == 0
+
+
+async def test_a_drain_lets_the_request_under_way_end_and_hangs_up_on_the_idle(tmp_path: Path) -> None:
+    async with served(tmp_path, FakePipeline(waits=True)) as it:
+        idle_reader, idle_writer = await it.connect()
+        reader, writer = await it.connect()
+        writer.write(GET)
+        await it.pipeline.entered.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(it.server.drain(2))
+            assert await idle_reader.read() == b""
+            it.pipeline.goes_on.set()
+            heard = await hear(reader)
+        idle_writer.close()
+        writer.close()
+
+    assert b"HTTP/1.1 200" in heard
+    assert b"Connection: close" in heard

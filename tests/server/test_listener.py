@@ -1,0 +1,213 @@
+"""The listener and its TLS: what is negotiated, what is bounded, what has a name, and certificates that change."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trustme
+import uvloop
+from cryptography import x509
+
+from gateway.server.http import assert_c_parser
+from gateway.server.listener import handshake_failure_name, listening_socket
+from tests.server.building import Served, hear, served, write_pair
+
+GET = b"GET /Users HTTP/1.1\r\nHost: localhost\r\n\r\n"
+GRADER = Path(".venv-tls/bin/python")
+
+
+async def until_counted(it: Served, name: str) -> None:
+    async with asyncio.timeout(2):
+        while not it.listener.handshakes[name]:
+            await asyncio.sleep(0.01)
+
+
+async def test_tls_1_2_and_1_3_are_spoken_with_aead_and_http_1_1(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            it.trusting.minimum_version = it.trusting.maximum_version = version
+            it.trusting.set_alpn_protocols(["h2", "http/1.1"])
+            _, writer = await it.connect()
+            tls = writer.get_extra_info("ssl_object")
+            assert tls.selected_alpn_protocol() == "http/1.1"
+            assert "GCM" in tls.cipher()[0] or "CHACHA20" in tls.cipher()[0]
+            writer.close()
+
+
+@pytest.mark.parametrize("ciphers", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-RSA-AES128-SHA"])
+async def test_ciphers_without_forward_secrecy_or_aead_are_refused(tmp_path: Path, ciphers: str) -> None:
+    async with served(tmp_path) as it:
+        it.trusting.maximum_version = ssl.TLSVersion.TLSv1_2
+        it.trusting.set_ciphers(ciphers)
+        with pytest.raises(OSError, match=r".*"):
+            await it.connect()
+        await until_counted(it, "no-shared-cipher")
+
+
+async def test_a_failed_handshake_has_a_name_and_an_address(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
+    async with served(tmp_path, handshake_seconds=0.2) as it:
+        it.listener.on_handshake_failure = lambda address, name: told.append((address, name))
+        for data, name in ((b"GET / HTTP/1.1\r\n\r\n", "plain-http"), (b"\x00" * 50, "not-tls"), (b"", "timeout")):
+            _, writer = await asyncio.open_connection("127.0.0.1", it.listener.port)
+            writer.write(data)
+            async with asyncio.timeout(2):
+                while ("127.0.0.1", name) not in told:
+                    await asyncio.sleep(0.01)
+            writer.close()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.open_connection(
+                "127.0.0.1", it.listener.port, ssl=ssl.create_default_context(), server_hostname="x"
+            )
+
+    assert it.listener.handshakes["ok"] in (0, 1)  # TLS 1.3: the server is done before the client distrusts it
+    assert it.listener.handshakes_in_flight == 0
+
+
+async def test_connections_are_capped_and_service_returns_when_one_ends(tmp_path: Path) -> None:
+    async with served(tmp_path, max_connections=2) as it:
+        first, second = await it.connect(), await it.connect()
+        with pytest.raises(OSError, match=r".*"):
+            await it.connect()
+        assert it.listener.rejected["connections"] == 1
+        first[1].close()
+        await first[1].wait_closed()
+        async with asyncio.timeout(2):
+            while it.server.open_connections > 1:
+                await asyncio.sleep(0.01)
+        third = await it.connect()
+        third[1].write(GET)
+        assert b"200 OK" in await hear(third[0])
+        second[1].close()
+        third[1].close()
+
+
+async def test_handshakes_in_flight_are_capped_and_slow_strangers_do_not_stay(tmp_path: Path) -> None:
+    async with served(tmp_path, max_handshakes=2, handshake_seconds=0.2) as it:
+        strangers = [await asyncio.open_connection("127.0.0.1", it.listener.port) for _ in range(3)]
+        async with asyncio.timeout(2):
+            while it.listener.rejected["handshakes"] < 1:
+                await asyncio.sleep(0.01)
+            while it.listener.handshakes["timeout"] < 2:
+                await asyncio.sleep(0.01)
+        assert b"200 OK" in await it.say(GET)
+        for _, writer in strangers:
+            writer.close()
+
+
+async def test_a_new_certificate_is_served_and_old_connections_go_on(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        reader, writer = await it.connect()
+        authority = trustme.CA()
+        write_pair(authority, tmp_path)
+        await it.certificates.look()
+        authority.configure_trust(it.trusting)
+        _, other = await it.connect()
+        served_now = other.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.write(GET)
+        assert b"200 OK" in await hear(reader)
+        writer.close()
+        other.close()
+
+    written = x509.load_pem_x509_certificate((tmp_path / "fullchain.pem").read_bytes())
+    assert x509.load_der_x509_certificate(served_now).serial_number == written.serial_number
+
+
+async def test_a_symlink_that_is_swapped_is_a_new_certificate(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        before = it.certificates.expires_at, it.certificates._present
+        (tmp_path / "next").mkdir()
+        write_pair(trustme.CA(), tmp_path / "next")
+        for name in ("fullchain.pem", "key.pem"):
+            (tmp_path / "link").symlink_to(tmp_path / "next" / name)
+            (tmp_path / "link").replace(tmp_path / name)
+        await it.certificates.look()
+
+        assert it.certificates._present is not before[1]
+
+
+@pytest.mark.parametrize("spoiled", ["key.pem", "fullchain.pem"])
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+async def test_a_bad_pair_keeps_the_old_one_loudly_and_a_good_one_heals_it(
+    tmp_path: Path, spoiled: str, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(tmp_path) as it:
+        good = (tmp_path / spoiled).read_bytes()
+        if content is None:
+            (tmp_path / "other").mkdir()
+            write_pair(trustme.CA(), tmp_path / "other")
+            content = (tmp_path / "other" / spoiled).read_bytes()  # half of another pair
+        (tmp_path / spoiled).write_bytes(content)
+        await it.certificates.look()
+        await it.certificates.look()
+        assert b"200 OK" in await it.say(GET)
+        assert it.certificates.refused
+        assert caplog.text.count("the old one is kept") == 1
+        (tmp_path / spoiled).write_bytes(good)
+        await it.certificates.look()
+
+        assert not it.certificates.refused
+
+
+async def test_an_expired_certificate_is_not_swapped_in(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        leaf = trustme.CA().issue_cert(
+            "localhost", not_after=datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+        )
+        (tmp_path / "fullchain.pem").write_bytes(leaf.cert_chain_pems[0].bytes())
+        (tmp_path / "key.pem").write_bytes(leaf.private_key_pem.bytes())
+        await it.certificates.look()
+
+        assert "expired" in it.certificates.refused
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (TimeoutError(), "timeout"),
+        (
+            ConnectionAbortedError("SSL handshake is taking longer than 60.0 seconds: aborting the connection"),
+            "timeout",
+        ),
+        (ConnectionResetError(), "reset"),
+        (OSError("something new"), "other"),
+        (ssl.SSLError(1, "something new"), "other"),
+    ],
+)
+def test_names_of_failures_are_a_closed_list(error: Exception, name: str) -> None:
+    assert handshake_failure_name(error) == name
+
+
+def test_the_pure_python_parser_is_refused() -> None:
+    script = "from gateway.server.http import assert_c_parser; assert_c_parser()"
+    ran = subprocess.run(
+        [sys.executable, "-c", script], env={"AIOHTTP_NO_EXTENSIONS": "1"}, capture_output=True, text=True, check=False
+    )
+
+    assert_c_parser()
+    assert ran.returncode != 0
+    assert "pure-Python HTTP parser" in ran.stderr
+
+
+def test_uvloop_serves_as_asyncio_does(tmp_path: Path) -> None:
+    async def visit() -> bytes:
+        async with served(tmp_path) as it:
+            return await it.say(GET + GET) + await it.say(b"BAD\r\n\r\n")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        heard = runner.run(visit())
+
+    assert heard.count(b"200 OK") == 2
+    assert heard.count(b"400 Bad Request") == 1
+
+
+def test_a_port_that_is_taken_is_said_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        listening_socket(f"127.0.0.1:{taken.getsockname()[1]}")

@@ -1,0 +1,181 @@
+"""Connections are used again, and nothing that one of them ever carried reaches the wrong request. On real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiohttp.http_parser import HttpResponseParser
+
+from gateway.exchange import Stage
+from gateway.refusal import Reason
+from gateway.stages.forwarding import Upstream
+from tests.stages.forwarding.building import (
+    BODY,
+    OK,
+    MiB,
+    assert_failed,
+    make_operation,
+    make_tenant,
+    path_to,
+    path_to_script,
+)
+from tests.upstreams import (
+    Conversation,
+    answers,
+    answers_then_closes,
+    json_answer,
+    scripted_upstream,
+)
+
+
+async def test_one_connection_carries_request_after_request() -> None:
+    async with path_to_script(answers(OK)) as (path, upstream):
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE") * 3:
+            assert (
+                await path.forward(make_operation(method, body=b"" if method in ("GET", "DELETE") else BODY))
+            ).answer
+
+        assert len(upstream.received) == 1
+        assert len(upstream.requests) == 15
+
+
+STRAY = json_answer({"id": "somebody-else"})
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [STRAY, STRAY[:9], STRAY[:40], b"x", b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n", b"\0"],
+    ids=["an answer", "half a status line", "half a head", "a letter", "a 408", "NUL"],
+)
+@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "later"])
+@pytest.mark.parametrize("split", [False, True], ids=["whole", "body split"])
+async def test_bytes_after_an_answer_never_become_the_next_one(stray: bytes, apart: bool, split: bool) -> None:
+    async def play(conversation: Conversation) -> None:
+        await conversation.request()
+        if conversation.number > 0:
+            await conversation.send(OK)
+            await conversation.silence()
+            return
+        first = OK[-10:] if split else OK
+        if split:
+            await conversation.send_apart(OK[:-10])
+        await (conversation.send_apart(first, stray) if apart else conversation.send(first + stray))
+        await conversation.silence()
+
+    async with path_to_script(play) as (path, upstream):
+        first = await path.forward()
+        if apart:
+            await upstream.has_lost(1)
+        second = await path.forward(make_operation("DELETE"))
+
+        for delivery in (first, second):
+            assert delivery.answer is None or b"somebody-else" not in delivery.answer.body
+        assert second.reason is None
+        assert [seen.connection for seen in upstream.requests] == [0, 1]
+
+
+@pytest.mark.parametrize("last", [STRAY, b""], ids=["an answer", "the end"])
+async def test_what_waits_in_the_kernel_is_seen_before_a_connection_is_used_again(last: bytes) -> None:
+    """Between the two requests the loop has no turn in which it could read."""
+    conversations: list[Conversation] = []
+
+    async def play(conversation: Conversation) -> None:
+        conversations.append(conversation)
+        await answers(OK)(conversation)
+
+    async with path_to_script(play) as (path, upstream):
+        await path.forward()
+        conversations[0].send_past_the_loop(last)
+        second = await path.forward(make_operation("DELETE"))
+
+        assert second.answer is not None
+        assert b"somebody-else" not in second.answer.body
+        assert [seen.connection for seen in upstream.requests] == [0, 1]
+
+
+async def test_an_answer_before_the_question_is_not_taken() -> None:
+    async def play(conversation: Conversation) -> None:
+        await conversation.send(STRAY)
+        await conversation.silence()
+
+    async with path_to_script(play, budget=0.2) as (path, _):
+        delivery = await path.forward(make_operation("POST"))
+
+    assert_failed(delivery, Reason.UPSTREAM_BROKEN, Stage.NOT_SENT)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH"])
+async def test_a_request_on_a_reused_connection_that_drops_is_not_sent_again(method: str) -> None:
+    async def play(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.send(OK)
+        await conversation.request()
+
+    async with path_to_script(play) as (path, upstream):
+        await path.forward()
+        delivery = await path.forward(make_operation(method))
+
+        assert_failed(delivery, Reason.UPSTREAM_BROKEN, Stage.SENT)
+        assert [seen.method for seen in upstream.requests] == ["GET", method]
+
+
+async def test_a_connection_that_the_upstream_closed_is_not_used_again() -> None:
+    async with path_to_script(answers_then_closes(OK)) as (path, upstream):
+        for _ in range(3):
+            assert (await path.forward(make_operation("POST", body=BODY))).reason is None
+            await upstream.has_lost(len(upstream.received))
+
+        assert len(upstream.received) == 3
+
+
+async def test_a_cancelled_request_takes_its_connection_with_it() -> None:
+    async def play(conversation: Conversation) -> None:
+        await conversation.request()
+        if conversation.number == 0:
+            await conversation.send(OK[:-5])
+            await conversation.silence()
+        else:
+            await conversation.send(OK)
+            await conversation.silence()
+
+    async with path_to_script(play) as (path, upstream), asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(path.forward())
+        await upstream.has_seen(1)
+        first.cancel()
+        await upstream.has_lost(1)
+
+        assert (await path.forward()).reason is None
+        assert [seen.connection for seen in upstream.requests] == [0, 1]
+
+
+async def test_an_early_answer_ends_the_upload_and_the_connection() -> None:
+    """The upstream refuses a large body at its head: the answer counts, the half-sent request is given up."""
+
+    async def play(conversation: Conversation) -> None:
+        await conversation.head()
+        await conversation.send(json_answer({"status": "413"}, 413))
+        await conversation.silence()
+
+    async with path_to_script(play) as (path, upstream):
+        delivery = await path.forward(make_operation("POST", body=b'{"a":"' + b"x" * (8 * MiB) + b'"}'))
+        await upstream.has_lost(1)
+
+    assert delivery.answer is not None
+    assert delivery.answer.status == 413
+
+
+@pytest.mark.parametrize("limit", ["idle_seconds", "life_seconds"])
+async def test_an_aged_connection_is_not_used_again(limit: str) -> None:
+    async with scripted_upstream(answers(OK)) as upstream:
+        tenant = make_tenant(upstream.url)
+        async with path_to(tenant, Upstream(tenant, **{limit: 0.0})) as path:
+            await path.forward()
+            await path.forward()
+
+            assert len(upstream.received) == 2
+
+
+async def test_the_parser_is_the_one_in_c() -> None:
+    """What the tests here prove, they prove of llhttp; the parser in Python is another program."""
+    assert HttpResponseParser.__module__ == "aiohttp._http_parser"

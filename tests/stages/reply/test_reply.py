@@ -1,0 +1,169 @@
+"""Reply: what a client is told, and what it is never told."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+
+from gateway.exchange import Answer, Client, Delivery, RequestId, Trail, Unparsed, UpstreamAnswer
+from gateway.refusal import Reason, Refusal
+from gateway.settings.models import Client as Dialect
+from gateway.stages.inspection import inspect, survey
+from gateway.stages.reply import present, present_refusal, present_unparsed, retry_after_seconds
+from gateway.wire.fields import Fields
+from tests.worlds import NOW, PATH, PUBLIC_URL, UPSTREAM_TOKEN, client, request
+
+INSIDE = f"http://jira-1.internal:5501{PATH}"
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+def trail(who: Client | None = None, request_id: str = "req-1") -> Trail:
+    who = who or client()
+    return Trail(request(id=RequestId(request_id)), tenant_name="jira", tenant=who.tenant, client=who)
+
+
+def presented(status: int, message: object, *fields: tuple[str, str], who: Client | None = None) -> Answer:
+    who = who or client()
+    head = request()
+    body = b"" if message is None else message if isinstance(message, bytes) else json.dumps(message).encode()
+    delivery = Delivery((), UpstreamAnswer(status, Fields(fields), body))
+    return present(delivery, inspect(survey(head, who), b"", head, who), trail(who))
+
+
+def test_links_of_a_resource_point_outside() -> None:
+    message = {"id": "1", "meta": {"location": f"{INSIDE}/Users/1"}, "groups": [{"$ref": f"{INSIDE}/Groups/2"}]}
+
+    answer = presented(201, message, ("Location", f"{INSIDE}/Users/1"))
+
+    assert b"internal" not in answer.body
+    assert json.loads(answer.body)["meta"]["location"] == f"{PUBLIC_URL}{PATH}/Users/1"
+    assert ("Location", f"{PUBLIC_URL}{PATH}/Users/1") in answer.fields
+
+
+def test_links_of_a_list_point_outside() -> None:
+    message = {"totalResults": 1, "Resources": [{"id": "1", "meta": {"location": f"{INSIDE}/Users/1"}}]}
+
+    assert json.loads(presented(200, message).body)["Resources"][0]["meta"]["location"].startswith(PUBLIC_URL)
+
+
+def test_an_answer_without_links_goes_out_byte_for_byte() -> None:
+    body = b'{ "id": "1", "unknown" : {"x": [1.0, 1e3]} }'
+
+    assert presented(200, body).body == body
+
+
+def test_an_etag_goes_out() -> None:
+    assert ("ETag", 'W/"1"') in presented(200, {"id": "1"}, ("ETag", 'W/"1"')).fields
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_never_has_a_body_has_none(status: int) -> None:
+    answer = presented(status, b"{}")
+
+    assert answer.body == b""
+    assert "Content-Type" not in dict(answer.fields)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        UPSTREAM_TOKEN,
+        base64.b64encode(UPSTREAM_TOKEN.encode()).decode(),
+        "jira-1.internal",
+        "JIRA-1.INTERNAL:5501",
+        quote("jira-1.internal"),
+    ],
+)
+def test_an_error_of_the_upstream_tells_nothing_of_the_inside(secret: str) -> None:
+    message = {"schemas": [ERROR], "status": "500", "detail": f"cannot {secret} do", "trace": f"at {secret}"}
+
+    answer = presented(500, message)
+
+    assert secret.lower().encode() not in answer.body.lower()
+    assert b"trace" not in answer.body
+    assert json.loads(answer.body)["schemas"] == [ERROR]
+
+
+def test_an_error_of_the_upstream_keeps_its_words_and_type() -> None:
+    message = {"schemas": [ERROR], "status": 409, "detail": "User already exists.", "scimType": "uniqueness"}
+
+    body = json.loads(presented(409, message).body)
+
+    assert body == {"schemas": [ERROR], "status": "409", "detail": "User already exists.", "scimType": "uniqueness"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "reason", "status"),
+    [
+        ("okta", Reason.UPSTREAM_UNREACHABLE, 429),
+        ("okta", Reason.GATEWAY_FAULT, 429),
+        ("okta", Reason.NO_PLACE, 429),
+        ("okta-agent", Reason.UPSTREAM_CREDENTIAL, 429),
+        ("entra", Reason.UPSTREAM_UNREACHABLE, 503),
+        ("generic", Reason.RECORD_UNAVAILABLE, 503),
+        ("generic", Reason.GATEWAY_FAULT, 500),
+        ("entra", Reason.RATE_EXCEEDED, 429),
+        ("okta", Reason.CREDENTIAL_UNKNOWN, 401),
+        ("okta", Reason.JSON_MALFORMED, 400),
+    ],
+)
+def test_come_back_later_is_said_in_the_clients_dialect(dialect: str, reason: Reason, status: int) -> None:
+    answer = present_refusal(Refusal(reason), trail(client(client=dialect)))
+
+    assert answer.status == status
+    assert json.loads(answer.body)["status"] == str(status)
+    assert ("Retry-After" in dict(answer.fields)) == (status in (429, 503))
+
+
+def test_okta_is_told_60_to_120_whole_seconds_spread_by_the_request() -> None:
+    values = {retry_after_seconds(RequestId(f"req-{n}"), Dialect.OKTA, 1) for n in range(2000)}
+
+    assert min(values) == 60
+    assert max(values) == 120
+    assert len(values) == 61
+
+
+def test_okta_is_told_longer_when_the_upstream_wishes_so() -> None:
+    assert retry_after_seconds(RequestId("x"), Dialect.OKTA, 600) == 600
+
+
+def test_others_are_told_what_is_so() -> None:
+    assert retry_after_seconds(RequestId("x"), Dialect.ENTRA, 2) == 2
+
+
+def test_a_refusal_names_its_request_and_reason_and_never_its_note() -> None:
+    answer = present_refusal(Refusal(Reason.UPSTREAM_UNREACHABLE, note="jira-1.internal refused"), trail())
+    detail = json.loads(answer.body)["detail"]
+
+    assert "req-1" in detail
+    assert "upstream-unreachable" in detail
+    assert "jira-1" not in detail
+
+
+def test_a_401_says_how_to_authenticate_and_a_405_what_is_allowed() -> None:
+    unauthenticated = present_refusal(Refusal(Reason.CREDENTIAL_MISSING), trail())
+    not_allowed = present_refusal(Refusal(Reason.METHOD_NOT_ALLOWED, allow=("GET", "POST")), trail())
+
+    assert dict(unauthenticated.fields)["WWW-Authenticate"].startswith("Bearer")
+    assert dict(not_allowed.fields)["Allow"] == "GET, POST"
+
+
+def test_unparsed_bytes_get_a_scim_error_that_reflects_nothing() -> None:
+    answer = present_unparsed(Unparsed(RequestId("req-9"), NOW, "192.0.2.1", Reason.HEAD_MALFORMED, "<script>"))
+
+    assert answer.status == 400
+    assert json.loads(answer.body)["schemas"] == [ERROR]
+    assert b"script" not in answer.body
+
+
+def test_a_delivery_without_an_answer_is_its_reason() -> None:
+    head = request()
+    operation = inspect(survey(head, client()), b"", head, client())
+
+    with pytest.raises(Refusal) as refused:
+        present(Delivery((), None, Reason.UPSTREAM_TIMEOUT), operation, trail())
+
+    assert refused.value.reason is Reason.UPSTREAM_TIMEOUT

@@ -1,0 +1,41 @@
+"""The table of reasons is complete, stable in form, and tells clients nothing of the inside."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from docs.generate import ADVICE, PAGE, page
+from gateway.refusal import Fault, Reason
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.slug)
+def test_a_reason_reads_well_outside(reason: Reason) -> None:
+    assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", reason.slug)
+    assert 400 <= reason.status <= 599
+    assert reason.detail.endswith(".")
+    assert not re.search(r"kantega|jira|python|aiohttp|internal", reason.detail.lower())
+
+
+def test_a_slug_names_one_reason() -> None:
+    slugs = [reason.slug for reason in Reason]
+
+    assert len(slugs) == len(set(slugs))
+    assert len(slugs) == len(list(Reason)), "two members with equal values would be one"
+
+
+def test_all_failed_authentications_read_alike() -> None:
+    failures = [reason for reason in Reason if reason.name.startswith("CREDENTIAL_")]
+
+    assert len(failures) == 5
+    assert len({(reason.status, reason.detail) for reason in failures}) == 1
+
+
+def test_only_faults_that_are_not_the_clients_mean_come_back() -> None:
+    assert all(reason.unavailable == (reason.fault is not Fault.CLIENT) for reason in Reason)
+
+
+def test_every_reason_has_advice_and_the_page_is_up_to_date() -> None:
+    assert set(ADVICE) == set(Reason)
+    assert PAGE.read_text() == page(), "run `python docs/generate.py`"

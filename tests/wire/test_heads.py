@@ -1,0 +1,132 @@
+"""Request heads: the strict grammar passes, every leniency is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.refusal import Reason, Refusal
+from gateway.wire.heads import HeadLimits, read_head
+
+LIMITS = HeadLimits(max_line_bytes=1024, max_fields=32)
+GOOD = b"GET /scim/v2/Users HTTP/1.1\r\nHost: a\r\nAccept: application/scim+json\r\n\r\n"
+
+
+def head(*lines: bytes, first: bytes = b"POST /Users HTTP/1.1", host: bytes = b"Host: a") -> bytes:
+    return b"\r\n".join([first, *([host] if host else []), *lines, b"", b""])
+
+
+def refused(data: bytes) -> Reason:
+    with pytest.raises(Refusal) as error:
+        read_head(data, LIMITS)
+    return error.value.reason
+
+
+def test_a_plain_head_passes() -> None:
+    read = read_head(GOOD + b"rest", LIMITS)
+
+    assert read is not None
+    assert (read.size, read.body_bytes, read.expects_continue) == (len(GOOD), 0, False)
+
+
+@pytest.mark.parametrize("cut", range(len(GOOD)))
+def test_a_head_may_come_in_any_pieces(cut: int) -> None:
+    assert read_head(GOOD[:cut], LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "length"),
+    [(b"Content-Length: 5", 5), (b"content-length:5", 5), (b"Content-Length: \t5 \t", 5), (b"Content-Length: 007", 7)],
+)
+def test_a_length_is_read(line: bytes, length: int) -> None:
+    read = read_head(head(line), LIMITS)
+
+    assert read is not None
+    assert read.body_bytes == length
+
+
+def test_chunked_alone_is_read() -> None:
+    read = read_head(head(b"Transfer-Encoding: Chunked"), LIMITS)
+
+    assert read is not None
+    assert read.body_bytes is None
+    assert read.has_body
+
+
+def test_an_expectation_is_seen() -> None:
+    read = read_head(head(b"Expect: 100-Continue", b"Content-Length: 1"), LIMITS)
+
+    assert read is not None
+    assert read.expects_continue
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (head(b"Content-Length: 5", b"Transfer-Encoding: chunked"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Content-Length: 5", b"Content-Length: 5"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Content-Length: 5, 5"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Content-Length: +5"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Content-Length:"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Content-Length: 9999999999999999"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Transfer-Encoding: gzip, chunked"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Transfer-Encoding: identity"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Transfer-Encoding:"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"), Reason.FRAMING_AMBIGUOUS),
+        (head(b"Transfer-Encoding : chunked"), Reason.HEAD_MALFORMED),
+        (head(b"X: a\r\n folded"), Reason.HEAD_MALFORMED),
+        (head(b"X: a\x01"), Reason.HEAD_MALFORMED),
+        (head(b"(X): a"), Reason.HEAD_MALFORMED),
+        (head(host=b""), Reason.HOST_MALFORMED),
+        (head(b"host: b"), Reason.HOST_MALFORMED),
+        (head(b"Content-Type: a", b"content-type: b"), Reason.FIELD_MALFORMED),
+        (head(b"Upgrade: websocket"), Reason.FIELD_MALFORMED),
+        (head(b"Expect: 200-ok"), Reason.EXPECTATION_UNKNOWN),
+        (head(first=b"GET / HTTP/1.0"), Reason.VERSION_UNSUPPORTED),
+        (head(first=b"GET / HTTP/2.0"), Reason.VERSION_UNSUPPORTED),
+        (head(first=b"GET / HTTP/1.10"), Reason.VERSION_UNSUPPORTED),
+        (b"GET /\r\n\r\n", Reason.VERSION_UNSUPPORTED),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Reason.VERSION_UNSUPPORTED),
+        (head(first=b"CONNECT a:1 HTTP/1.1"), Reason.METHOD_UNSUPPORTED),
+        (head(first=b"TRACE / HTTP/1.1"), Reason.METHOD_UNSUPPORTED),
+        (head(first=b"get / HTTP/1.1"), Reason.METHOD_UNSUPPORTED),
+        (head(first=b"GET  / HTTP/1.1"), Reason.HEAD_MALFORMED),
+        (head(first=b"GET / http/1.1"), Reason.HEAD_MALFORMED),
+        (b"\r\n" + GOOD, Reason.HEAD_MALFORMED),
+        (b"\x16\x03\x01", Reason.HEAD_MALFORMED),
+        (b"GET / HTTP/1.1\n", Reason.HEAD_MALFORMED),
+        (b"GET / HTTP/1.1\rHost: a", Reason.HEAD_MALFORMED),
+        (head(b"X: " + b"a" * 1100), Reason.HEAD_TOO_LARGE),
+        (head(*[b"X: a"] * 40), Reason.HEAD_TOO_LARGE),
+        (b"GET /" + b"a" * 1100, Reason.HEAD_TOO_LARGE),
+        (b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 1000, Reason.HEAD_TOO_LARGE),
+    ],
+)
+def test_what_two_readers_could_take_differently_is_refused(data: bytes, reason: Reason) -> None:
+    assert refused(data) is reason
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_judged_without_another_error(data: bytes) -> None:
+    try:
+        read_head(data, LIMITS)
+    except Refusal as refusal:
+        assert 400 <= refusal.reason.status < 600
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"\r\n", b"\n", b" ", b"\t", b":", b"a", b"Content-Length", b"5", b"Host: a\r\n"]), max_size=12
+    )
+)
+def test_a_head_that_passes_has_one_host_and_one_length(pieces: list[bytes]) -> None:
+    data = b"POST / HTTP/1.1\r\n" + b"".join(pieces) + b"\r\n\r\n"
+    try:
+        read = read_head(data, LIMITS)
+    except Refusal:
+        return
+    lines = data[: read.size if read else 0].lower().split(b"\r\n")
+
+    assert sum(line.startswith(b"host:") for line in lines) == 1
+    assert sum(line.startswith(b"content-length") for line in lines) <= 1
