@@ -29,6 +29,8 @@ from gateway.state.last_use import LastUse
 from gateway.state.places import Places
 from gateway.state.rates import Rates
 
+__all__ = ["FeedInvalid", "Instance", "run_instance"]
+
 log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 15.0

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-from gateway.rehearsal.certificates import DevelopmentCertificates, make_development_certificates
-from gateway.settings.reading import read_settings
 
 from gateway.app import run_instance
 from gateway.rehearsal.application import Application, ApplicationFailed, embedded_application
+from gateway.rehearsal.certificates import DevelopmentCertificates, make_development_certificates
+from gateway.settings.reading import read_settings
 from gateway.settings.tokens import digest, make_token
 
 TENANT_PATH = "/scim/demotenant01/v2"  # as Kantega SSO's: /scim/<tenant>/v2

@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from gateway.refusal import Reason, Refusal
 
@@ -142,8 +142,7 @@ def read_attribute_path(text: str) -> AttributePath | None:
     return AttributePath(*match.groups()) if match else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str  # open | close | string | number | word | end
     text: str
 

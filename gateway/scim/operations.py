@@ -86,9 +86,9 @@ def understand(method: str, address: Address, document: Document | None) -> Unde
         raise Refusal(Reason.METHOD_NOT_ALLOWED, allow=allowed)
     subject = _SUBJECTS[address.kind]
     if method == "GET":
-        return Understanding(f"{subject}.{_reading_verb(address)}", people=_people(address, ()))
+        return Understanding(f"{subject}.{_reading_verb(address)}", people=_people(address, (), {}))
     if method == "DELETE":
-        return Understanding(f"{subject}.delete", people=_people(address, ()))
+        return Understanding(f"{subject}.delete", people=_people(address, (), {}))
     if document is None:
         raise Refusal(Reason.BODY_MISSING)
     if address.kind is Kind.BULK:
@@ -98,11 +98,12 @@ def understand(method: str, address: Address, document: Document | None) -> Unde
         return Understanding(f"{subject}.search")
     changes = read_patch(document) if method == "PATCH" else _read_resource(document)
     _check_values(address, changes)
+    texts = _texts(changes)
     return Understanding(
         name=_name_of_patch(address, changes) if method == "PATCH" else f"{subject}.{_VERBS[method]}",
         attributes=tuple(dict.fromkeys(change.attribute for change in changes)),
-        people=_people(address, changes),
-        resource_name=_text(changes, "userName") or _text(changes, "displayName"),
+        people=_people(address, changes, texts),
+        resource_name=texts.get("userName") or texts.get("displayName"),
     )
 
 
@@ -184,13 +185,13 @@ def _name_of_membership(changes: tuple[Change, ...]) -> str:
     return _MEMBERSHIP[op]
 
 
-def _people(address: Address, changes: tuple[Change, ...]) -> tuple[Who, ...]:
+def _people(address: Address, changes: tuple[Change, ...], texts: dict[str, str]) -> tuple[Who, ...]:
     if address.kind is Kind.GROUPS:
         return tuple(Who(id=member) for member in dict.fromkeys(_members(changes)))
     if address.kind not in (Kind.USERS, Kind.ME):
         return ()
     resource_id = unquote(address.resource_id) if address.resource_id else None
-    who = Who(resource_id, _text(changes, "userName"), _text(changes, "externalId"))
+    who = Who(resource_id, texts.get("userName"), texts.get("externalId"))
     return () if who == Who() else (who,)
 
 
@@ -223,10 +224,9 @@ def _ids_in_filter(condition: Filter | None) -> Iterable[str]:
             yield identifier
 
 
-def _text(changes: tuple[Change, ...], attribute: str) -> str | None:
-    """The last string that an attribute is set to."""
-    given = [change.value for change in changes if change.attribute == attribute]
-    return next((value for value in reversed(given) if isinstance(value, str)), None)
+def _texts(changes: tuple[Change, ...]) -> dict[str, str]:
+    """The strings that attributes are set to; the last one counts."""
+    return {change.attribute: change.value for change in changes if isinstance(change.value, str)}
 
 
 def _wrong_value(attribute: str, rule: str) -> Refusal:

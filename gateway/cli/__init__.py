@@ -1,0 +1,44 @@
+"""The command line: `scim-gateway`, one command a module, each loaded when it is called."""
+
+import os
+from pathlib import Path
+
+# SECURITY: OpenSSL reads this once, when the first import of ssl or hashlib loads it. An operator's own file wins.
+os.environ.setdefault("OPENSSL_CONF", str(Path(__file__).parent.parent / "server" / "openssl.cnf"))
+
+from importlib import import_module
+
+import click
+
+from gateway import __version__
+
+COMMANDS = {
+    "serve": "runs the gateway",
+    "check": "lists every problem of the settings",
+    "token": "makes tokens for clients",
+    "demo": "runs a whole gateway with an application behind it",
+    "rehearse": "plays a client's calls against a gateway",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands in modules of their own, so that `--help` and `token new` need not wait for a server's imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"gateway.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="scim-gateway")
+def main() -> None:
+    """A SCIM gateway for the DMZ: authenticates, judges, records and forwards provisioning calls."""

@@ -1,0 +1,182 @@
+"""What only a look at the machine can tell: files, their modes, certificates, feeds, how strong a secret is.
+
+To add a look: write a function, add it to LOOKS, add its tests. Every look always runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from gateway.settings import pairs
+from gateway.settings.models import Credential, Settings, Tenant
+from gateway.settings.problems import Problem, dotted
+from gateway.settings.secrets import read_secret
+from gateway.settings.tokens import weakness, weakness_of_digest
+from gateway.settings.values import FeedCell, parse_source
+
+Look = Callable[[Settings, float], Iterator[Problem]]
+
+
+def listener_pair_is_good(settings: Settings, now: float) -> Iterator[Problem]:
+    """The certificate and key of [listen]: readable, fitting, whole, in date, for the public name, strong."""
+    listen = settings.listen
+    yield from pairs.examine_pair(
+        ("listen.certificate_file", listen.certificate_file), ("listen.key_file", listen.key_file), now
+    )
+    yield from pairs.examine_name("listen.certificate_file", listen.certificate_file, settings.gateway.public_host)
+    yield from _is_private("listen.key_file", listen.key_file)
+
+
+def upstream_files_are_good(settings: Settings, now: float) -> Iterator[Problem]:
+    """CA files and client certificates towards upstreams."""
+    for name, tenant in settings.tenants.items():
+        key = dotted("tenants", name)
+        if tenant.upstream_ca_file is not None:
+            yield from pairs.examine_authorities(f"{key}.upstream_ca_file", tenant.upstream_ca_file)
+        certificate, private = tenant.upstream_certificate_file, tenant.upstream_key_file
+        if certificate is not None and private is not None:
+            yield from pairs.examine_pair(
+                (f"{key}.upstream_certificate_file", certificate), (f"{key}.upstream_key_file", private), now
+            )
+            yield from _is_private(f"{key}.upstream_key_file", private)
+
+
+def secret_files_are_private(settings: Settings, _now: float) -> Iterator[Problem]:
+    """A secret that others can read is none."""
+    for key, file in _secret_files(settings):
+        yield from _is_private(key, file)
+
+
+def secrets_are_strong(settings: Settings, _now: float) -> Iterator[Problem]:
+    """What opens the gateway to the internet must not be guessable; the upstream's secret is the upstream's matter."""
+    for name, tenant in settings.tenants.items():
+        for index, credential in enumerate(tenant.credentials):
+            yield from _credential_is_strong(dotted("tenants", name, "credentials", index), credential)
+        yield from _upstream_secret_is_strong(dotted("tenants", name), tenant)
+
+
+def credentials_are_in_date(settings: Settings, now: float) -> Iterator[Problem]:
+    """An ended credential opens nothing; an error where it leaves a tenant with none, else it only wants removing."""
+    for name, tenant in settings.tenants.items():
+        ended = [c.expires is not None and c.expires.timestamp() <= now for c in tenant.credentials]
+        for index, credential in enumerate(tenant.credentials):
+            key = dotted("tenants", name, "credentials", index, "expires")
+            if ended[index] and credential.expires is not None:
+                rest = (
+                    "nobody can call: `scim-gateway token new` makes another" if all(ended) else "remove the credential"
+                )
+                yield Problem(key, f"{credential.name} ended on {credential.expires:%Y-%m-%d}; {rest}")
+
+
+def feeds_are_usable(settings: Settings, _now: float) -> Iterator[Problem]:
+    """Each feed's file is readable JSON with networks, and holds the cells that tenants name."""
+    for name, feed in settings.sources.items():
+        key = dotted("sources", name, "file")
+        try:
+            document = json.loads(feed.file.read_bytes())
+        except OSError as error:
+            yield Problem(key, f"{feed.file} cannot be read: {error.strerror}")
+            continue
+        except (ValueError, RecursionError):
+            yield Problem(key, f"{feed.file} is not JSON; it has the form of Okta's ip_ranges.json")
+            continue
+        cells = (
+            {c for c, inner in document.items() if isinstance(inner, dict) and inner.get("ip_ranges")}
+            if isinstance(document, dict)
+            else set()
+        )
+        if not cells:
+            yield Problem(key, f"{feed.file} holds no networks; it has the form of Okta's ip_ranges.json")
+            continue
+        yield from _cells_exist(settings, name, cells)
+
+
+def directories_are_usable(settings: Settings, _now: float) -> Iterator[Problem]:
+    """State and audit directories exist and can be written to, or can be made."""
+    for key, directory in (
+        ("gateway.state_directory", settings.gateway.state_directory),
+        ("audit.directory", settings.audit.directory),
+    ):
+        if directory.exists() and not directory.is_dir():
+            yield Problem(key, f"{directory} is not a directory")
+            continue
+        nearest = next(parent for parent in (directory, *directory.parents) if parent.exists())
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            yield Problem(key, f"{nearest} cannot be written to by this user; mkdir and chown {directory}")
+        elif directory.exists() and directory.stat().st_mode & stat.S_IWOTH:
+            yield Problem(key, f"{directory} can be written to by everybody; chmod 750 {directory}")
+
+
+LOOKS: tuple[Look, ...] = (
+    listener_pair_is_good,
+    upstream_files_are_good,
+    secret_files_are_private,
+    secrets_are_strong,
+    credentials_are_in_date,
+    feeds_are_usable,
+    directories_are_usable,
+)
+
+
+def look(settings: Settings, now: float) -> list[Problem]:
+    """Everything that the looks find. `now` in Unix seconds."""
+    return [problem for one in LOOKS for problem in one(settings, now)]
+
+
+def _is_private(key: str, file: Path) -> Iterator[Problem]:
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return  # said elsewhere
+    if mode & 0o077 and file.is_file():
+        yield Problem(key, f"{file} is readable by others (mode {stat.S_IMODE(mode):o}); chmod 600 {file}")
+
+
+def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    for name, tenant in settings.tenants.items():
+        key = dotted("tenants", name)
+        for field in ("upstream_token_file", "upstream_password_file"):
+            file = getattr(tenant, field)
+            if isinstance(file, Path):
+                yield f"{key}.{field}", file
+        for index, credential in enumerate(tenant.credentials):
+            if credential.token_file is not None:
+                yield f"{key}.credentials.{index}.token_file", credential.token_file
+
+
+def _credential_is_strong(key: str, credential: Credential) -> Iterator[Problem]:
+    advice = "make one with `scim-gateway token new`"
+    if credential.token_file is not None:
+        try:
+            why = weakness(read_secret(credential.token_file))
+        except OSError:
+            return  # said elsewhere
+        field = "token_file"
+    else:
+        why = weakness_of_digest(credential.token_sha256 or credential.password_sha256 or "")
+        field = "token_sha256" if credential.token_sha256 else "password_sha256"
+    if why is not None:
+        yield Problem(f"{key}.{field}", f"{why}; {advice}")
+
+
+def _upstream_secret_is_strong(key: str, tenant: Tenant) -> Iterator[Problem]:
+    for field, secret in (("upstream_token", tenant.upstream_token), ("upstream_password", tenant.upstream_password)):
+        why = weakness(secret.get_secret_value()) if secret is not None else None
+        if why is not None:
+            yield Problem(f"{key}.{field}", f"{why}; let the application make a stronger one", "warning")
+
+
+def _cells_exist(settings: Settings, feed: str, cells: set[str]) -> Iterator[Problem]:
+    for name, tenant in settings.tenants.items():
+        for index, entry in enumerate(tenant.sources):
+            source = parse_source(entry)
+            if isinstance(source, FeedCell) and source.feed == feed and source.cell not in cells:
+                some = ", ".join(sorted(cells)[:8])
+                yield Problem(
+                    dotted("tenants", name, "sources", index),
+                    f"names the cell {source.cell}, which the feed has not; it has {some}",
+                )

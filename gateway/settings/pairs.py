@@ -1,0 +1,142 @@
+"""Certificates and keys as files: whether they fit, are whole, in date and strong enough."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gateway.settings.problems import Problem
+
+SOON_SECONDS = 30 * 86_400
+MIN_RSA_BITS = 2048
+MIN_EC_BITS = 256
+
+KeyedFile = tuple[str, Path]  # the setting's key, and the file it names
+
+
+def examine_pair(certificate: KeyedFile, key: KeyedFile, now: float) -> Iterator[Problem]:
+    """Everything about a certificate and its key. `now` in Unix seconds."""
+    chain = yield from _chain(*certificate)
+    private = yield from _private_key(*key)
+    if chain:
+        yield from _chain_is_whole(*certificate, chain)
+        yield from _is_in_date(*certificate, chain[0], now)
+    if chain and private is not None and chain[0].public_key() != private.public_key():
+        yield Problem(
+            key[0], f"{key[1]} is not the key of the certificate in {certificate[1]}; give the two that belong together"
+        )
+    if private is not None and _is_weak(private):
+        yield Problem(key[0], f"{key[1]} is too short: RSA needs {MIN_RSA_BITS} bits, elliptic curves {MIN_EC_BITS}")
+
+
+def examine_name(key: str, file: Path, host: str) -> Iterator[Problem]:
+    """Whether the certificate is for the host that clients call; a file that cannot be read is passed over."""
+    try:
+        names = (
+            x509.load_pem_x509_certificates(file.read_bytes())[0]
+            .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            .value
+        )
+    except (OSError, ValueError):
+        return  # said elsewhere
+    except x509.ExtensionNotFound:
+        yield Problem(key, f"{file} names no host (no subjectAltName); clients refuse it")
+        return
+    dns = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+    addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    wildcard = f"*.{host.partition('.')[2]}"
+    if host not in dns and wildcard not in dns and not (_is_address(host) and host in addresses):
+        some = ", ".join((*dns, *addresses)[:6]) or "nothing"
+        yield Problem(key, f"{file} is not for {host}, the host of gateway.public_url; it is for {some}")
+
+
+def examine_authorities(key: str, file: Path) -> Iterator[Problem]:
+    """Whether a file holds certificates to trust."""
+    yield from _chain(key, file)
+
+
+def _chain(key: str, file: Path) -> Generator[Problem, None, list[x509.Certificate]]:
+    try:
+        return x509.load_pem_x509_certificates(file.read_bytes())
+    except OSError as error:
+        yield Problem(key, f"{file} cannot be read: {error.strerror}")
+    except ValueError:
+        yield Problem(key, f"{file} holds no certificate in PEM form")
+    return []
+
+
+def _private_key(key: str, file: Path) -> Generator[Problem, None, PrivateKeyTypes | None]:
+    try:
+        return load_pem_private_key(file.read_bytes(), password=None)
+    except OSError as error:
+        yield Problem(key, f"{file} cannot be read: {error.strerror}")
+    except TypeError:
+        yield Problem(key, f"{file} has a passphrase, and nobody is there to type it at a start; write it without one")
+    except (ValueError, UnsupportedAlgorithm):
+        yield Problem(key, f"{file} holds no private key in PEM form")
+    return None
+
+
+def _chain_is_whole(key: str, file: Path, chain: list[x509.Certificate]) -> Iterator[Problem]:
+    """Each certificate is followed by its issuer, up to one that a public root has issued; the root stays out."""
+    for position, (certificate, issuer) in enumerate(pairwise(chain), start=1):
+        if not _is_issued_by(certificate, issuer):
+            text = f"{file} is out of order: certificate {position + 1} did not issue certificate {position}"
+            yield Problem(key, text)
+            return
+    leaf, last = chain[0], chain[-1]
+    if len(chain) == 1 and last.issuer != last.subject:
+        text = (
+            f"{file} holds one certificate and not its issuer's ({last.issuer.rfc4514_string()}): "
+            "clients that do not know it refuse the connection; append the intermediate certificates"
+        )
+        yield Problem(key, text)
+    if last.issuer == last.subject:
+        what = (
+            "is signed by itself: Okta and Entra refuse it"
+            if last is leaf
+            else "also holds its root, which is not needed"
+        )
+        yield Problem(key, f"{file} {what}", "warning")
+
+
+def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _is_in_date(key: str, file: Path, certificate: x509.Certificate, now: float) -> Iterator[Problem]:
+    moment = datetime.fromtimestamp(now, UTC)
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if ends <= moment:
+        yield Problem(key, f"{file} has expired on {ends:%Y-%m-%d}; renew it")
+    elif begins > moment:
+        yield Problem(key, f"{file} is not valid before {begins:%Y-%m-%d %H:%M} UTC; is the clock right?")
+    elif (ends - moment).total_seconds() < SOON_SECONDS:
+        yield Problem(key, f"{file} ends on {ends:%Y-%m-%d}; renew it", "warning")
+
+
+def _is_weak(private: PrivateKeyTypes) -> bool:
+    if isinstance(private, rsa.RSAPrivateKey):
+        return private.key_size < MIN_RSA_BITS
+    return isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.key_size < MIN_EC_BITS
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
