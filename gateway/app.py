@@ -108,7 +108,7 @@ class Instance:
                 await self._drain(accepting)
                 for task in running:
                     task.cancel()
-            await self.recording.flush_strangers(at_end=True)
+            await self.recording.flush(at_end=True)
             await self.recording.notice("stop")
 
     # Starting --------------------------------------------------------------------------------------
@@ -143,7 +143,12 @@ class Instance:
 
     async def _note_start(self) -> None:
         for torn in self.journal.torn:
-            await self.recording.notice("torn-line-set-aside", file=str(torn))
+            await self.recording.notice(
+                "torn-line-set-aside",
+                segment=torn.segment.name,
+                set_aside=torn.set_aside.name,
+                size_bytes=torn.size_bytes,
+            )
         await self.recording.notice("start", version=__version__, settings=digest(self.settings))
         self._note_settings_in_use()
 
@@ -177,7 +182,7 @@ class Instance:
             await asyncio.sleep(TICK_SECONDS)
             self.metrics.event_loop_lag.set(max(0.0, loop.time() - due))
             vitals.show(self)
-            await self.recording.flush_strangers()
+            await self.recording.flush()
 
     # Reloading -------------------------------------------------------------------------------------
 

@@ -48,7 +48,8 @@ _TALLIES = {
     "tls_reloads": ("result", "Times a changed certificate was taken (ok) or refused and the old one kept (failed)."),
 }
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped. Else each counter and histogram comes with a second series that nobody asks for
+# Else each counter and histogram comes with a second series that nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's omission
 
 _Kind = tuple[str, str, str, str]  # tenant, resource, operation, code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -21,7 +22,12 @@ _INDEX = """scim-gateway: for operators
 /readyz             it can serve; ?verbose lists every check; Accept: application/json as JSON
 /metrics            for Prometheus
 """
-_FIELDS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_FIELDS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +110,20 @@ class Admin:
 def _line(name: str, check: Check) -> str:
     mark = "[+]" if check.ok else "[-]" if check.counts else "[!]"
     state = "ok" if check.ok else "failed"
+    text = " ".join(check.text.split())  # a library's error may hold a line break, and look like a check of ours
     aside = "" if check.ok or check.counts else " (does not count)"
-    return f"{mark}{name} {state}{f': {check.text}' if check.text else ''}{aside}"
+    return f"{mark}{name} {state}{f': {text}' if text else ''}{aside}"
 
 
 def _names_this_listener(host: str, configured: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
-    name = name.strip("[]").lower()
-    if name in ("localhost", configured.lower()):
+    """Whether a Host is an IP address, as configured, or a name without a dot, such as localhost or a container's.
+
+    Only a name that its owner can point anywhere is of use for rebinding, and such a name has a dot.
+    """
+    name = re.sub(r":\d*\Z", "", host).strip("[]").lower()
+    if "." not in name and ":" not in name:
+        return bool(name)
+    if name == configured.lower():
         return True
     try:
         ip_address(name)

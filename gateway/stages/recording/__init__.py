@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Literal
 
@@ -20,6 +21,7 @@ access_log = logging.getLogger("gateway.access")
 log = logging.getLogger(__name__)
 
 _MakeLine = Callable[[int], bytes]
+_TOLD_AGAIN = ("suppressed", "notice")  # whoever tells of these sees that it failed
 
 
 class Recording:
@@ -39,6 +41,7 @@ class Recording:
         self._journal, self._metrics, self._instance = journal, metrics, instance
         self._now, self._clock = now, clock  # Unix seconds; monotonic seconds
         self._strangers = Strangers(began_at=clock())
+        self._unrecorded: Counter[str] = Counter()  # events that could not be written, until a notice tells of them
 
     async def record_intent(self, trail: Trail) -> None:
         """A write is about to leave: durable before this returns.
@@ -58,51 +61,65 @@ class Recording:
                 not for strangers, who are refused either way.
         """
 
-        def make(sequence: int) -> bytes:
+        def make_line(sequence: int) -> bytes:
             return lines.outcome_line(trail, now=self._now(), instance=self._instance, sequence=sequence)
 
         event = "outcome" if trail.operation else "refusal"
         if trail.client is None:
             if self._stranger_has_a_line(trail.request.address):
-                await self._try_append(event, make)
-            return
-        if self.on_failure == "serve-reads" and not (trail.operation and trail.operation.writes):
-            await self._try_append(event, make)
-            return
-        await self._must_append(event, make)
+                _log_access(trail)
+                await self._try_append(event, make_line)
+        elif self.on_failure == "serve-reads" and not (trail.operation and trail.operation.writes):
+            await self._try_append(event, make_line)
+        else:
+            await self._must_append(event, make_line)
 
     def observe(self, trail: Trail) -> None:
-        """Metrics and log of a request, once its answer is settled."""
+        """Metrics and log of a request, once its answer is settled. Strangers are in the log as in the audit log."""
         self._metrics.observe(trail)
-        _log_access(trail)
+        if trail.client:
+            _log_access(trail)
 
     async def record_unparsed(self, unparsed: Unparsed) -> None:
         """Bytes that never became a request. Never raises: they are refused either way."""
         self._metrics.observe_unparsed(unparsed)
+        if not self._stranger_has_a_line(unparsed.address):
+            return
         access_log.info(
             "refused",
             extra={"request": unparsed.id, "address": unparsed.address, "reason": unparsed.reason.slug},
         )
-        if self._stranger_has_a_line(unparsed.address):
-            await self._try_append(
-                "unparsed",
-                lambda seq: lines.unparsed_line(unparsed, now=self._now(), instance=self._instance, sequence=seq),
-            )
-
-    async def notice(self, kind: str, **details: lines.Value) -> None:
-        """Something about the gateway itself: start, stop, reload. A failure is logged, not raised."""
         await self._try_append(
+            "unparsed",
+            lambda seq: lines.unparsed_line(unparsed, now=self._now(), instance=self._instance, sequence=seq),
+        )
+
+    async def notice(self, kind: str, **details: lines.Value) -> bool:
+        """Something about the gateway itself: start, stop, reload. Whether it is on record; a failure is logged."""
+        return await self._try_append(
             "notice",
             lambda seq: lines.notice_line(kind, details, now=self._now(), instance=self._instance, sequence=seq),
         )
 
-    async def flush_strangers(self, *, at_end: bool = False) -> None:
-        """Put the last minute's counts on record, if it is over; to be called every second or so, and at the end."""
+    async def flush(self, *, at_end: bool = False) -> None:
+        """Put on record what waits for it; to be called every second or so, and at the end.
+
+        That is the counts of strangers, once their minute is over, and after a failure what was lost by it: so the
+        audit log is found to work again, and /readyz to say so, although nobody calls.
+        """
+        if self._journal.problem is not None or self._unrecorded:
+            await self._tell_of_the_unrecorded()
         now = self._clock()
         if not at_end and not self._strangers.window_is_over(now):
             return
-        for address, count in self._strangers.take_suppressed(now).items():
-            await self._try_append("suppressed", self._suppressed(address, count))
+        for origin, count in self._strangers.take_suppressed(now).items():
+            if not await self._try_append("suppressed", self._suppressed(origin, count)):
+                self._strangers.add_suppressed(origin, count)
+
+    async def _tell_of_the_unrecorded(self) -> None:
+        told = self._unrecorded.copy()
+        if await self.notice("audit-recovered", unrecorded=told):
+            self._unrecorded -= told
 
     def _suppressed(self, address: str, count: int) -> _MakeLine:
         return lambda seq: lines.suppressed_line(address, count, now=self._now(), instance=self._instance, sequence=seq)
@@ -119,21 +136,26 @@ class Recording:
         except JournalUnavailable as error:
             raise Refusal(Reason.RECORD_UNAVAILABLE, note=str(error)) from error
 
-    async def _try_append(self, event: str, make_line: _MakeLine) -> None:
+    async def _try_append(self, event: str, make_line: _MakeLine) -> bool:
         try:
             await self._append(event, make_line)
         except JournalUnavailable:
-            log.error("not on record: one %s; the audit log cannot be written", event)  # noqa: TRY400 - said already
+            return False
+        return True
 
     async def _append(self, event: str, make_line: _MakeLine) -> None:
         started = self._clock()
+        written = False
         try:
             await self._journal.append(make_line)
+            written = True
         except JournalUnavailable as error:
-            self._metrics.observe_record(event, written=False, seconds=self._clock() - started)
-            log.error("the audit log cannot be written: %s", error)  # noqa: TRY400 - the text says it all
+            log.error("not on record: one %s; the audit log cannot be written: %s", event, error)  # noqa: TRY400 - says all
+            if event not in _TOLD_AGAIN:
+                self._unrecorded[event] += 1
             raise
-        self._metrics.observe_record(event, written=True, seconds=self._clock() - started)
+        finally:
+            self._metrics.observe_record(event, written=written, seconds=self._clock() - started)
 
 
 def _log_access(trail: Trail) -> None:

@@ -1,41 +1,57 @@
-"""Strangers on record: refusals before identity get so many lines per address and minute, then a count.
+"""Strangers on record: refusals before identity get so many lines a minute, and beyond them a count.
 
-A flood of a hundred thousand requests must fill neither the disk nor the memory. Pure but for its own table.
+A flood of a hundred thousand requests must fill neither the disk nor the memory. No clock of its own: times come in.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
-LINES_PER_WINDOW = 20
+LINES_PER_ADDRESS = 20
+LINES_PER_WINDOW = 1200  # of all addresses together: with the counts, about 1 GB a day at the very worst
 WINDOW_SECONDS = 60.0
-MAX_ADDRESSES = 4096  # whoever comes beyond them in one window counts as OTHERS
+MAX_ADDRESSES = 1000  # whoever comes beyond them in one window counts as OTHERS
 OTHERS = "other"
 
 
 @dataclass(slots=True)
 class Strangers:
-    """The present window's refusals, by address."""
+    """The present window: lines given to each address, and refusals that got none."""
 
     began_at: float = 0.0  # monotonic seconds
-    _seen: dict[str, int] = field(default_factory=dict)
+    _lines: Counter[str] = field(default_factory=Counter)
+    _suppressed: Counter[str] = field(default_factory=Counter)
 
     def may_have_a_line(self, address: str) -> bool:
         """Count one refusal; whether it gets a line of its own."""
-        key = address if address in self._seen or len(self._seen) < MAX_ADDRESSES else OTHERS
-        self._seen[key] = self._seen.get(key, 0) + 1
-        return key != OTHERS and self._seen[key] <= LINES_PER_WINDOW
+        origin = _origin(address)
+        known = origin in self._lines or len(self._lines) < MAX_ADDRESSES
+        if known and self._lines[origin] < LINES_PER_ADDRESS and self._lines.total() < LINES_PER_WINDOW:
+            self._lines[origin] += 1
+            return True
+        self.add_suppressed(origin)
+        return False
+
+    def add_suppressed(self, origin: str, count: int = 1) -> None:
+        """Count refusals without a line; also to give back what could not be put on record."""
+        known = origin in self._suppressed or len(self._suppressed) < MAX_ADDRESSES
+        self._suppressed[origin if known else OTHERS] += count
 
     def window_is_over(self, now: float) -> bool:
         """Whether `take_suppressed` is due."""
         return now - self.began_at >= WINDOW_SECONDS
 
     def take_suppressed(self, now: float) -> dict[str, int]:
-        """Begin a new window; how many refusals of the old one have no line, by address."""
-        suppressed = {
-            key: count - (0 if key == OTHERS else LINES_PER_WINDOW)
-            for key, count in self._seen.items()
-            if key == OTHERS or count > LINES_PER_WINDOW
-        }
-        self.began_at, self._seen = now, {}
+        """Begin a new window; how many refusals of the old one have no line, by where they came from."""
+        suppressed = dict(self._suppressed)
+        self.began_at = now
+        self._lines.clear()
+        self._suppressed.clear()
         return suppressed
+
+
+def _origin(address: str) -> str:
+    """An IPv6 caller has 2^64 addresses of one network for the asking, so the network stands for them."""
+    return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address

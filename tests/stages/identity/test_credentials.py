@@ -1,0 +1,120 @@
+"""Credentials: which spellings of which secret open which path."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.refusal import Reason, Refusal
+from gateway.stages.identity.credentials import CredentialIndex
+from gateway.wire.fields import Fields
+from tests.worlds import NOW, TOKEN, sha256, tenant
+
+OTHER = "another-token-of-another-tenant-0123456789"
+OLD = "old-token-still-valid-for-a-while-0123456789"
+PASSWORD = "pass:word with spaces, and ünicode 0123456789"
+
+INDEX = CredentialIndex(
+    {
+        "jira": tenant(
+            credentials=[
+                {"name": "new", "token_sha256": sha256(TOKEN)},
+                {"name": "old", "token_sha256": sha256(OLD), "expires": datetime.fromtimestamp(NOW, UTC)},
+                {"name": "basic", "username": "okta", "password_sha256": sha256(PASSWORD)},
+            ]
+        ),
+        "confluence": tenant(
+            path="/scim/joc9aqnbjyhb/v2", credentials=[{"name": "other", "token_sha256": sha256(OTHER)}]
+        ),
+    }
+)
+
+
+def basic(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def found(*values: str, now: float = NOW - 1) -> str:
+    return INDEX.find(Fields(tuple(("Authorization", value) for value in values)), "jira", now).name
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (f"Bearer {TOKEN}", "new"),
+        (f"bearer {TOKEN}", "new"),
+        (f"BEARER  {TOKEN}", "new"),
+        (TOKEN, "new"),
+        (f"Bearer {OLD}", "old"),
+        (f"Basic {basic(f'okta:{PASSWORD}')}", "basic"),
+        (f"basic {basic(f'okta:{PASSWORD}')}", "basic"),
+    ],
+)
+def test_every_way_okta_says_it_opens_the_path(value: str, name: str) -> None:
+    assert found(value) == name
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ((), Reason.CREDENTIAL_MISSING),
+        (("",), Reason.CREDENTIAL_MISSING),
+        ((f"Bearer {TOKEN}", f"Bearer {TOKEN}"), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer {TOKEN}", ""), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer {TOKEN}, Bearer {TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer {TOKEN} {TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer\t{TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer {TOKEN}\udcff",), Reason.CREDENTIAL_AMBIGUOUS),
+        (("Bearer",), Reason.CREDENTIAL_UNKNOWN),  # a bare token of that name, which nobody has
+        (("Basic !!!",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Basic {basic('okta')}",), Reason.CREDENTIAL_AMBIGUOUS),
+        (("Basic /////w==",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Basic {basic(f'okta:{PASSWORD}x')}",), Reason.CREDENTIAL_UNKNOWN),
+        ((f"Basic {basic(f'other:{PASSWORD}')}",), Reason.CREDENTIAL_UNKNOWN),
+        ((f"Basic {basic(f'okta:pass')}",), Reason.CREDENTIAL_UNKNOWN),
+        ((f"Basic {basic(f':{TOKEN}')}",), Reason.CREDENTIAL_UNKNOWN),
+        ((f"Digest {TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer {TOKEN[:-1]}",), Reason.CREDENTIAL_UNKNOWN),
+        ((f"Bearer {sha256(TOKEN)}",), Reason.CREDENTIAL_UNKNOWN),
+        ((f"Bearer {OTHER}",), Reason.CREDENTIAL_OF_OTHER_TENANT),
+        (("Bearer " + "a" * 100_000,), Reason.CREDENTIAL_AMBIGUOUS),
+    ],
+)
+def test_everything_else_opens_nothing(values: tuple[str, ...], reason: Reason) -> None:
+    with pytest.raises(Refusal) as refused:
+        found(*values)
+
+    assert refused.value.reason is reason
+
+
+@pytest.mark.parametrize(("now", "opens"), [(NOW - 0.001, True), (NOW, False), (NOW + 1, False)])
+def test_a_credential_ends_to_the_moment(now: float, opens: bool) -> None:
+    if opens:
+        assert found(f"Bearer {OLD}", now=now) == "old"
+        return
+    with pytest.raises(Refusal) as refused:
+        found(f"Bearer {OLD}", now=now)
+
+    assert refused.value.reason is Reason.CREDENTIAL_EXPIRED
+    assert found(f"Bearer {TOKEN}", now=now) == "new", "the one beside it goes on"
+
+
+def test_no_note_holds_what_was_presented() -> None:
+    for value in (f"Bearer {TOKEN}x", f"Basic {basic(f'okta:{PASSWORD}x')}", f"Digest {TOKEN}", f"Bearer {OTHER}"):
+        with pytest.raises(Refusal) as refused:
+            found(value)
+        assert TOKEN not in refused.value.note
+        assert PASSWORD not in refused.value.note
+        assert OTHER not in refused.value.note
+
+
+@given(st.text(st.characters(max_codepoint=0xDCFF), max_size=80))
+def test_any_value_is_judged_without_another_error(value: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        found(value)
+
+    assert refused.value.reason.status == 401

@@ -1,0 +1,66 @@
+"""Feeds as files: taken when they change for the good, kept when they change for the bad, and never silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings.models import SourceFeed
+from gateway.stages.identity.feeds import Feeds
+from gateway.stages.identity.sources import FeedInvalid
+from tests.stages.identity.test_sources import FEED, feed
+from tests.worlds import tenant
+
+
+def feeds(file: Path) -> Feeds:
+    return Feeds({"okta": SourceFeed(file=file)}, {"jira": tenant(sources=["okta:us_cell_1"])})
+
+
+def allows(present: Feeds, address: str) -> bool:
+    networks = present.networks("jira")
+    assert networks is not None
+    return address in networks
+
+
+async def test_a_changed_feed_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "ranges.json"
+    file.write_bytes(feed(FEED))
+    present = feeds(file)
+    file.write_bytes(feed(FEED | {"us_cell_1": ["192.0.2.0/25", "10.0.0.0/8"]}))
+    await present.look()
+
+    assert allows(present, "10.1.1.1")
+    assert not present.states["okta"].refused
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", feed({"us_cell_1": ["10.0.0.0/8"]}), None])
+async def test_a_bad_feed_keeps_the_old_one_says_so_once_and_heals(
+    tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "ranges.json"
+    file.write_bytes(feed(FEED))
+    present = feeds(file)
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    for _ in range(3):
+        await present.look()
+
+    assert allows(present, "192.0.2.1")
+    assert present.states["okta"].refused
+    assert caplog.text.count("is refused and its old networks are kept") == 1
+    file.write_bytes(feed(FEED | {"new": ["10.0.0.0/8"]}))
+    await present.look()
+    assert not present.states["okta"].refused
+
+
+@pytest.mark.parametrize("content", [None, b"{}"])
+def test_a_gateway_does_not_start_on_a_bad_feed(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "ranges.json"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(FeedInvalid, match=r"sources\.okta\.file"):
+        feeds(file)
