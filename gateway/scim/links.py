@@ -64,29 +64,35 @@ def _rebase(link: str, from_bases: tuple[str, ...], to_base: str) -> str | None:
     return None
 
 
-def _translate_links(value: JsonValue, translate: _Translate, *, in_meta: bool = False) -> bool:
+def _translate_links(document: Document, translate: _Translate) -> bool:
     changed = False
-    if isinstance(value, list):
-        for inner in value:
-            changed |= _translate_links(inner, translate)
-    elif isinstance(value, dict):
-        for key, inner in list(value.items()):
-            if not isinstance(inner, str):
-                changed |= _translate_links(inner, translate, in_meta=key.lower() == "meta")
-            elif _is_link(key.lower(), in_meta=in_meta):
-                changed |= _translate_link(value, key, inner, translate)
+    pending: list[tuple[JsonValue, bool]] = [(document, False)]  # no recursion: an upstream may nest as it likes
+    while pending:
+        value, in_meta = pending.pop()
+        if isinstance(value, list):
+            pending.extend((inner, in_meta) for inner in value if isinstance(inner, dict | list))
+        elif isinstance(value, dict):
+            changed |= _translate_object(value, translate, in_meta=in_meta)
+            containers = ((name, inner) for name, inner in value.items() if isinstance(inner, dict | list))
+            pending.extend((inner, name.lower() == "meta") for name, inner in containers)
+    return changed
+
+
+def _translate_object(document: Document, translate: _Translate, *, in_meta: bool) -> bool:
+    """Translate the links that an object itself holds."""
+    changed = False
+    for name, link in list(document.items()):
+        if not isinstance(link, str) or not _is_link(name.lower(), in_meta=in_meta):
+            continue
+        translated = translate(link)
+        changed |= translated != link
+        if translated is None:
+            del document[name]
+        else:
+            document[name] = translated
     return changed
 
 
 def _is_link(name: str, *, in_meta: bool) -> bool:
     """Whether a name in lower case holds a link; PATCH values have dotted names, with or without a URN."""
     return name.endswith(("$ref", "meta.location")) or (in_meta and name == "location")
-
-
-def _translate_link(document: Document, key: str, link: str, translate: _Translate) -> bool:
-    translated = translate(link)
-    if translated is None:
-        del document[key]
-    else:
-        document[key] = translated
-    return translated != link

@@ -16,9 +16,6 @@ from gateway.scim.attributes import attributes_of, check_schemas, schemas_of, va
 from gateway.scim.documents import Document, JsonValue
 from gateway.scim.filters import And, Comparison, Filter, Operator, Or, parse_filter
 from gateway.scim.patches import Change, Op, read_patch
-from gateway.scim.queries import read_query
-
-__all__ = ["NAMES", "Understanding", "Who", "read_query", "understand"]
 
 SEARCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
@@ -226,7 +223,8 @@ def _ids_in_filter(condition: Filter | None) -> Iterable[str]:
 
 def _texts(changes: tuple[Change, ...]) -> dict[str, str]:
     """The strings that attributes are set to; the last one counts."""
-    return {change.attribute: change.value for change in changes if isinstance(change.value, str)}
+    given = (change for change in changes if change.op is not Op.REMOVE)
+    return {change.attribute: change.value for change in given if isinstance(change.value, str)}
 
 
 def _wrong_value(attribute: str, rule: str) -> Refusal:

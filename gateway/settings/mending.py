@@ -24,17 +24,19 @@ Raw = dict[str, object]
 
 _TENANT: Raw = {"path": "/stand-in", "upstream": ["http://stand-in.internal"]}
 _CREDENTIAL: Raw = {"name": "stand-in", "password_sha256": "0" * 64, "username": "stand-in"}
-_LISTEN: Raw = {"certificate_file": "stand-in", "key_file": "stand-in"}
 _STAND_INS: tuple[tuple[tuple[str, ...], object], ...] = (
     (("gateway",), {"public_url": "https://stand-in.invalid"}),
     (("gateway", "public_url"), "https://stand-in.invalid"),
-    (("listen",), _LISTEN),
-    (("listen", "*"), "stand-in"),
+    (("listen",), {"certificate_file": "stand-in", "key_file": "stand-in"}),
+    (("listen", "certificate_file"), "stand-in"),
+    (("listen", "key_file"), "stand-in"),
     (("tenants",), {"stand-in": _TENANT}),
     (("tenants", "*"), _TENANT),
     (("tenants", "*", "path"), "/stand-in"),
     (("tenants", "*", "upstream"), _TENANT["upstream"]),
     (("tenants", "*", "upstream", "*"), "http://stand-in.internal"),
+    (("tenants", "*", "upstream_token"), "stand-in"),
+    (("tenants", "*", "upstream_password"), "stand-in"),
     (("tenants", "*", "sources", "*"), "192.0.2.0/24"),
     (("tenants", "*", "operations", "*"), "*"),
     (("tenants", "*", "extensions", "*"), "Roles"),
@@ -70,21 +72,24 @@ def draft(raw: Raw, directory: Path) -> Draft:
         try:
             settings = Settings.model_validate(raw, context={"directory": directory})
         except ValidationError as error:
-            for detail in error.errors(include_url=False, include_input=False):
-                location = _location(raw, detail)
-                problem = Problem(dotted(*location), _explain(detail, location))
-                if not lies_within(problem.key, problems):
-                    problems[problem.key] = problem
-                _mend(raw, location)
+            for detail in _unknown_keys_first(error):
+                location = tuple(part for part in detail["loc"] if part != "[key]")  # "[key]" is pydantic's own
+                key = dotted(*location)
+                follows = any(
+                    lies_within(told, (key,)) for told in problems
+                )  # a list is short of what was refused in it
+                if not lies_within(key, problems) and not follows:
+                    problems[key] = Problem(key, _explain(detail, location))
+                _mend(raw, detail, location)
         else:
             return Draft(settings, tuple(problems.values()), frozenset(problems))
     return Draft(None, tuple(problems.values()), frozenset(problems))
 
 
-def _location(raw: Raw, detail: ErrorDetails) -> tuple[str | int, ...]:
-    """The part of the error's location that the settings have: pydantic adds names of its own, such as "[key]"."""
-    location = tuple(part for part in detail["loc"] if part != "[key]")
-    return location or ("settings",)
+def _unknown_keys_first(error: ValidationError) -> list[ErrorDetails]:
+    """Misspelt keys alone, if there are any: mending one may supply what another error says is missing."""
+    details = error.errors(include_url=False, include_input=False)
+    return [detail for detail in details if detail["type"] == "extra_forbidden"] or details
 
 
 def _explain(detail: ErrorDetails, location: tuple[str | int, ...]) -> str:
@@ -93,6 +98,8 @@ def _explain(detail: ErrorDetails, location: tuple[str | int, ...]) -> str:
         return _explain_unknown(location)
     if kind == "missing":
         return f"is missing: {_description(location)}"
+    if kind == "too_short":
+        return f"is empty: {_description(location)}"
     if kind == "string_pattern_mismatch":
         return "must be made of letters, digits, '.', '_' and '-'"
     if kind in ("model_type", "model_attributes_type", "dict_type", "mapping_type"):
@@ -107,19 +114,25 @@ def _explain_unknown(location: tuple[str | int, ...]) -> str:
     name = str(location[-1])
     if name in _LATER:
         return _LATER[name]
-    section = _section(location[:-1])
-    known = list(section.model_fields) if section else []
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"unknown key; did you mean {nearest[0]}?" if nearest else f"unknown key; known are {', '.join(known)}"
+    meant = _meant(location)
+    return f"unknown key; did you mean {meant}?" if meant else f"unknown key; known are {', '.join(_known(location))}"
+
+
+def _meant(location: tuple[str | int, ...]) -> str | None:
+    nearest = difflib.get_close_matches(str(location[-1]), _known(location), n=1, cutoff=0.6)
+    return nearest[0] if nearest else None
+
+
+def _known(location: tuple[str | int, ...]) -> list[str]:
+    return list(_section(location[:-1]).model_fields)
 
 
 def _description(location: tuple[str | int, ...]) -> str:
-    section = _section(location[:-1])
-    field = section.model_fields.get(str(location[-1])) if section else None
+    field = _section(location[:-1]).model_fields.get(str(location[-1]))
     return (field.description if field else None) or "it has no default"
 
 
-def _section(location: tuple[str | int, ...]) -> type[BaseModel] | None:
+def _section(location: tuple[str | int, ...]) -> type[BaseModel]:
     """The model that a location is judged by; names of tenants and feeds and positions in lists count for nothing."""
     model: type[BaseModel] = Settings
     for part in location:
@@ -135,19 +148,20 @@ def _models(annotation: object) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
-def _mend(raw: Raw, location: tuple[str | int, ...]) -> None:
+def _mend(raw: Raw, detail: ErrorDetails, location: tuple[str | int, ...]) -> None:
     *above, last = location
     holder: object = raw
     for part in above:
         holder = _step(holder, part)
-    stand_in = next((value for pattern, value in _STAND_INS if _matches(pattern, location)), None)
-    if isinstance(holder, dict):
-        if stand_in is None or (location[0] == "listen" and len(location) == 2 and last not in _LISTEN):
-            holder.pop(last, None)
-        else:
-            holder[last] = _copy(stand_in)
-    elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
-        holder[last] = _copy(stand_in)
+    if isinstance(holder, dict) and detail["type"] == "extra_forbidden":
+        meant, value = _meant(location), holder.pop(last)
+        if meant and last not in _LATER:
+            holder.setdefault(meant, value)
+    elif isinstance(holder, dict):
+        holder.pop(last, None)
+        holder.update({last: _copy(value) for pattern, value in _STAND_INS if _matches(pattern, location)})
+    elif isinstance(holder, list) and isinstance(last, int):
+        holder[last] = next(_copy(value) for pattern, value in _STAND_INS if _matches(pattern, location))
 
 
 def _step(holder: object, part: str | int) -> object:

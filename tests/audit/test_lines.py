@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+import string
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.audit import lines
+from gateway.exchange import Answer, Attempt, Delivery, Person, RequestId, Stage, Trail, Unparsed
+from gateway.refusal import Reason, Refusal
+from tests import worlds
+from tests.audit import trails
+
+intent = partial(lines.intent_line, now=worlds.NOW, instance="gw-1", sequence=7)
+outcome = partial(lines.outcome_line, now=worlds.NOW, instance="gw-1", sequence=8)
+
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=())).map(lambda text: text + "\udce9\n\x1b[2J\u202e")
+PRINTABLE = set(string.printable.encode()) - set(b"\r\n\t\x0b\x0c")
+
+
+def read(line: bytes) -> dict[str, Any]:
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    record = json.loads(line)
+    assert isinstance(record, dict)
+    return record
+
+
+def test_a_line_says_when_and_where_and_bears_its_number() -> None:
+    head = list(read(intent(trails.served(operation=trails.write()))).items())[:5]
+
+    assert head == [
+        ("v", 1), ("time", "2027-01-15T08:00:00.000000Z"), ("instance", "gw-1"), ("seq", 7), ("event", "intent")
+    ]  # fmt: skip
+
+
+def test_the_time_is_exact_to_the_microsecond() -> None:
+    line = lines.suppressed_line("198.51.100.7", 3, now=1_800_000_000.123456, instance="gw-1", sequence=1)
+
+    assert datetime.fromisoformat(read(line)["time"]).microsecond == 123456
+
+
+def test_an_intent_says_who_wants_what_of_whom() -> None:
+    record = read(intent(trails.served(operation=trails.write(resource_name="Ada", dropped=("password",)))))
+
+    assert {key: record[key] for key in list(record)[5:]} == {
+        "request": "req-1",
+        "address": "198.51.100.7",
+        "tenant": "jira",
+        "credential": "okta-2027",
+        "method": "GET",
+        "query": ["filter", "other"],
+        "operation": "user.deactivate",
+        "resource": "/Users/1",
+        "resource_name": "Ada",
+        "people": [{"id": "1", "userName": "ada@example.com"}],
+        "attributes": ["active"],
+        "dropped": ["password"],
+    }
+
+
+def test_an_outcome_says_what_the_client_got_and_what_is_known_of_the_upstream() -> None:
+    record = read(outcome(trails.served()))
+
+    assert record["event"] == "outcome"
+    assert record["status"] == 200
+    assert record["outcome"] == "executed"
+    assert record["attempts"] == [{"node": trails.NODE, "stage": "answered", "seconds": 0.002, "status": 200}]
+    assert record["seconds"] == {"identify": 0.0001, "forward": 0.0025}
+    assert (record["bytes_in"], record["bytes_out"]) == (0, 11)
+    assert "reason" not in record
+
+
+def test_an_unavailable_upstream_is_told_with_its_reason_although_nothing_was_refused() -> None:
+    record = read(outcome(trails.served(delivery=trails.undelivered(Stage.SENT), answer=Answer(429, (), b""))))
+
+    assert (record["reason"], record["note"], record["outcome"]) == ("upstream-timeout", "no answer in 2 s", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"delivery": trails.delivered(200)}, "executed"),
+        ({"delivery": trails.delivered(304)}, "executed"),
+        ({"delivery": trails.delivered(409)}, "not-executed"),
+        ({"delivery": trails.delivered(500)}, "unknown"),
+        ({"delivery": trails.delivered(200, Reason.UPSTREAM_NOT_SCIM)}, "unknown"),
+        ({"delivery": trails.delivered(303, Reason.UPSTREAM_REDIRECT)}, "unknown"),
+        ({"delivery": trails.delivered(401, Reason.UPSTREAM_CREDENTIAL)}, "not-executed"),
+        ({"delivery": trails.delivered(504, Reason.UPSTREAM_UNAVAILABLE)}, "unknown"),
+        ({"delivery": trails.undelivered(Stage.NOT_SENT)}, "not-executed"),
+        ({"delivery": trails.undelivered(Stage.SENT)}, "unknown"),
+        ({"delivery": None}, "unknown"),  # cut short while it was forwarded
+        ({"delivery": None, "seconds": {"inspect": 0.1}}, "not-executed"),
+    ],
+)
+def test_only_what_is_proved_is_called_executed_or_not(changes: dict[str, Any], expected: str) -> None:
+    assert read(outcome(trails.served(operation=trails.write(), **changes)))["outcome"] == expected
+
+
+def test_a_write_that_was_sent_before_it_was_refused_stays_unknown() -> None:
+    sent = Attempt(trails.NODE, 1, Stage.SENT)
+    refused = Delivery((sent, *trails.delivered(404).attempts), trails.delivered(404).answer)
+
+    assert read(outcome(trails.served(delivery=refused)))["outcome"] == "unknown"
+
+
+def test_a_refusal_shows_the_path_that_was_asked_for() -> None:
+    record = read(outcome(trails.turned_away()))
+
+    assert record["event"] == "refusal"
+    assert record["path"] == worlds.PATH + "/Users"
+    assert (record["reason"], record["note"]) == ("credential-unknown", "no such credential")
+    assert "credential" not in record
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/a?b", "/a"),
+        ("/a#b?c", "/a"),
+        ("http://user:hidden@evil.example/a?b", "evil.example/a"),
+        ("//user:hidden@evil.example/a", "evil.example/a"),
+        ("user:hidden@evil.example:443", "evil.example:443"),
+        ("*", "*"),
+        ("/Users/ada@example.com", "/Users/ada@example.com"),
+        (f"/scim/{worlds.TOKEN}/Users", "/scim/scimgw_(hidden)/Users"),
+        ("/caf\udce9", "/caf\\udce9"),
+        ("/a\n{}\x7f", "/a\n{}\x7f"),
+    ],
+)
+def test_a_target_is_shown_without_what_may_be_a_secret(target: str, path: str) -> None:
+    line = outcome(trails.turned_away(request=worlds.request(target=target)))
+
+    assert read(line)["path"] == path
+    assert b"hidden@" not in line
+    assert set(line[:-1]) <= PRINTABLE
+
+
+def test_neither_values_nor_bodies_nor_credentials_get_into_a_line() -> None:
+    trail = trails.served(operation=trails.write(query="filter=secret"), refusal=Refusal(Reason.RECORD_UNAVAILABLE))
+    written = intent(trail) + outcome(trail) + outcome(trails.turned_away())
+
+    for secret in (worlds.TOKEN, worlds.UPSTREAM_TOKEN, "secret", "hidden", "Bearer", "eq%20"):
+        assert secret.encode() not in written
+
+
+def test_unparsed_bytes_are_told_by_their_reason() -> None:
+    unparsed = Unparsed(RequestId("req-2"), worlds.NOW, "198.51.100.7", Reason.FRAMING_AMBIGUOUS, "both framings")
+    record = read(lines.unparsed_line(unparsed, now=worlds.NOW, instance="gw-1", sequence=1))
+
+    assert (record["event"], record["reason"], record["status"]) == ("unparsed", "framing-ambiguous", 400)
+
+
+def test_a_notice_shows_its_details() -> None:
+    record = read(lines.notice_line("start", {"version": "1"}, now=worlds.NOW, instance="gw-1", sequence=1))
+
+    assert (record["event"], record["notice"], record["details"]) == ("notice", "start", {"version": "1"})
+
+
+def test_a_long_text_is_cut_with_a_mark() -> None:
+    record = read(outcome(trails.turned_away(request=worlds.request(target="/" + "a" * 5000))))
+
+    assert record["path"] == "/" + "a" * 1023 + "...(cut)"
+
+
+def test_a_long_list_is_cut_and_counted() -> None:
+    people = tuple(Person(str(number)) for number in range(3000))
+    record = read(intent(trails.served(operation=trails.write(people=people))))
+
+    assert len(record["people"]) == 256
+    assert record["people_total"] == 3000
+
+
+def the_longest(text: str) -> Trail:
+    attempts = tuple(Attempt(text, 1.0, Stage.SENT, 200, text) for _ in range(100))
+    write = trails.write(
+        people=(Person(text, text, text),) * 9000,
+        attributes=(text,) * 9000,
+        dropped=(text,) * 9000,
+        resource_name=text,
+    )
+    refusal = Refusal(Reason.JSON_MALFORMED, note=text)
+    delivery = Delivery(attempts, None, Reason.UPSTREAM_TIMEOUT, text)
+    return trails.served(operation=write, refusal=refusal, delivery=delivery, tenant_name=text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 5000, "\x01" * 5000, "\U0001f600" * 5000, "\udce9" * 5000, "\x7f" * 5000, '"' * 5000]
+)
+def test_no_line_is_longer_than_the_limit(text: str) -> None:
+    line = outcome(the_longest(text))
+
+    assert len(line) <= lines.MAX_LINE_BYTES
+    assert read(line)["people_total"] == 9000
+
+
+@given(ANY_TEXT)
+def test_whatever_a_request_says_a_line_is_one_line_of_plain_ascii(text: str) -> None:
+    write = trails.write(people=(Person(text),), attributes=(text,), resource_name=text)
+    trail = trails.served(operation=write, request=worlds.request(target="/" + text, method=text))
+    unparsed = Unparsed(RequestId(text), worlds.NOW, text, Reason.HEAD_MALFORMED, text)
+    refusal = outcome(trails.turned_away(request=worlds.request(target=text)))
+
+    for line in (
+        intent(trail),
+        outcome(trail),
+        refusal,
+        lines.unparsed_line(unparsed, now=0, instance=text, sequence=1),
+    ):
+        record = read(line)
+        assert set(line[:-1]) <= PRINTABLE
+        json.dumps(record, ensure_ascii=False).encode()  # no lone surrogate comes back out of it
+
+
+@pytest.mark.parametrize(
+    ("line", "sequence"),
+    [
+        (intent(trails.served(operation=trails.write())).rstrip(b"\n"), 7),
+        (b'{"seq":1}', 1),
+        (b'{"seq":0}', None),
+        (b'{"seq":"1"}', None),
+        (b'{"seq":true}', None),
+        (b"[1]", None),
+        (b"\0\0\0", None),
+        (b"\xff", None),
+        (b"", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_the_number_is_read_back_from_whole_lines_only(line: bytes, sequence: int | None) -> None:
+    assert lines.read_sequence(line) == sequence

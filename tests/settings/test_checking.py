@@ -1,0 +1,162 @@
+"""What a look at the machine finds: files, modes, certificates, weak secrets."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+import trustme
+
+from gateway.settings.reading import examine
+from tests.settings.files import spoil, write_good, write_private
+from tests.worlds import TOKEN, sha256
+
+
+def said(file: Path, key: str, severity: str = "error") -> str:
+    return " ".join(p.text for p in examine(file, {}).problems if p.key == key and p.severity == severity)
+
+
+@pytest.mark.parametrize("name", ["tls/key.pem", "jira-secret"])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
+def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    file = write_good(tmp_path)
+    (tmp_path / name).chmod(mode)
+    key = "listen.key_file" if name.startswith("tls") else "tenants.jira.upstream_token_file"
+
+    assert f"chmod 600 {tmp_path / name}" in said(file, key)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "key", "says"),
+    [
+        ("tls/key.pem", None, "listen.key_file", "No such file"),
+        ("tls/key.pem", "garbage", "listen.key_file", "no private key"),
+        ("tls/fullchain.pem", None, "listen.certificate_file", "No such file"),
+        ("tls/fullchain.pem", "garbage", "listen.certificate_file", "no certificate"),
+        ("jira-secret", None, "tenants.jira.upstream_token_file", "No such file"),
+        ("jira-secret", "", "tenants.jira.upstream_token_file", "one secret"),
+        ("jira-secret", "two words\nand lines", "tenants.jira.upstream_token_file", "one secret"),
+        ("ranges.json", None, "sources.okta.file", "No such file"),
+        ("ranges.json", "{}", "sources.okta.file", "no networks"),
+        ("ranges.json", "<html>", "sources.okta.file", "not JSON"),
+        ("ranges.json", "[]", "sources.okta.file", "no networks"),
+    ],
+)
+def test_a_file_that_is_missing_or_wrong_is_named(
+    tmp_path: Path, name: str, content: str | None, key: str, says: str
+) -> None:
+    assert says in said(spoil(tmp_path, **{name: content}), key)
+
+
+def test_a_directory_in_place_of_a_file_is_said_so(tmp_path: Path) -> None:
+    file = spoil(tmp_path, ('"jira-secret"', '"tls"'))
+
+    assert "directory" in said(file, "tenants.jira.upstream_token_file")
+
+
+def put_pair(directory: Path, leaf: trustme.LeafCert, *, chain: bool = True) -> None:
+    blobs = leaf.cert_chain_pems if chain else leaf.cert_chain_pems[:1]
+    (directory / "tls/fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in blobs))
+    write_private(directory / "tls/key.pem", leaf.private_key_pem.bytes().decode())
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    file = write_good(tmp_path)
+    write_private(tmp_path / "tls/key.pem", trustme.CA().issue_cert("x").private_key_pem.bytes().decode())
+
+    assert "not the key" in said(file, "listen.key_file")
+
+
+def test_a_chain_without_its_intermediate_is_refused(tmp_path: Path) -> None:
+    file = write_good(tmp_path)
+    child = trustme.CA().create_child_ca()
+    put_pair(tmp_path, child.issue_cert("scim.example.com"), chain=False)
+    assert "append the intermediate" in said(file, "listen.certificate_file")
+
+    put_pair(tmp_path, child.issue_cert("scim.example.com"))
+    assert said(file, "listen.certificate_file") == ""
+
+
+def test_a_chain_out_of_order_is_refused(tmp_path: Path) -> None:
+    file = write_good(tmp_path)
+    child = trustme.CA().create_child_ca()
+    leaf = child.issue_cert("scim.example.com")
+    put_pair(tmp_path, leaf)
+    stranger = trustme.CA().cert_pem.bytes()
+    (tmp_path / "tls/fullchain.pem").write_bytes(leaf.cert_chain_pems[0].bytes() + stranger)
+
+    assert "out of order" in said(file, "listen.certificate_file")
+
+
+@pytest.mark.parametrize(
+    ("begins_days", "ends_days", "severity", "says"),
+    [
+        (-10, -1, "error", "expired"),
+        (1, 90, "error", "not valid before"),
+        (-1, 10, "warning", "renew it"),
+        (-1, 90, "error", ""),
+    ],
+)
+def test_a_certificate_is_looked_at_for_its_dates(
+    tmp_path: Path, begins_days: int, ends_days: int, severity: str, says: str
+) -> None:
+    file = write_good(tmp_path)
+    now = datetime.datetime.now(datetime.UTC)
+    leaf = (
+        trustme.CA()
+        .create_child_ca()
+        .issue_cert(
+            "scim.example.com",
+            not_before=now + datetime.timedelta(days=begins_days),
+            not_after=now + datetime.timedelta(days=ends_days),
+        )
+    )
+    put_pair(tmp_path, leaf)
+
+    assert says in said(file, "listen.certificate_file", severity)
+    assert bool(says) == bool(said(file, "listen.certificate_file", severity))
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("scim.example.com", True), ("*.example.com", True), ("example.com", False)]
+)
+def test_a_certificate_is_for_the_public_host(tmp_path: Path, name: str, fits: bool) -> None:
+    file = write_good(tmp_path)
+    put_pair(tmp_path, trustme.CA().create_child_ca().issue_cert(name))
+
+    assert ("is not for scim.example.com" in said(file, "listen.certificate_file")) is not fits
+
+
+@pytest.mark.parametrize("word", ["test", "secret", "password", "changeme", ""])
+def test_the_digest_of_a_well_known_word_is_refused(tmp_path: Path, word: str) -> None:
+    file = spoil(tmp_path, (sha256(TOKEN), sha256(word)))
+
+    assert "scim-gateway token new" in said(file, "tenants.jira.credentials.0.token_sha256")
+
+
+@pytest.mark.parametrize(("token", "weak"), [("short", True), ("a" * 40, True), (TOKEN, False)])
+def test_a_token_in_a_file_is_looked_at(tmp_path: Path, token: str, weak: bool) -> None:
+    file = spoil(tmp_path, (f'token_sha256 = "{sha256(TOKEN)}"', 'token_file = "token"'), token=token)
+
+    assert ("scim-gateway token new" in said(file, "tenants.jira.credentials.0.token_file")) is weak
+
+
+def test_a_weak_secret_of_the_upstream_is_a_warning(tmp_path: Path) -> None:
+    file = spoil(tmp_path, **{"jira-secret": "kantega"})
+
+    assert said(file, "tenants.jira.upstream_token", "warning")
+    assert examine(file, {}).errors == ()
+
+
+def test_a_secret_in_the_clear_to_a_public_host_is_a_warning(tmp_path: Path) -> None:
+    file = spoil(tmp_path, ("jira-1.internal", "jira.example.com"))
+
+    assert "in the clear" in said(file, "tenants.jira.upstream.0", "warning")
+
+
+def test_a_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    file = write_good(tmp_path)
+    (tmp_path / "state").write_text("")
+
+    assert "not a directory" in said(file, "gateway.state_directory")
