@@ -41,7 +41,7 @@ MAX_LINE_BYTES = 65_536  # what log shippers take as one line
 Value: TypeAlias = "str | int | float | bool | Sequence[Value] | Mapping[str, Value] | None"
 
 # (characters of a string, items of a list): the first that gives a line short enough is taken; the last always does.
-_BOUNDS = ((1024, 256), (256, 64), (64, 16))
+_BOUNDS = ((1024, 256), (256, 64), (64, 8))
 _CUT = "...(cut)"
 _OUR_TOKEN = re.compile(r"scimgw_[0-9A-Za-z_]+")  # somebody may have put one into a path
 _PARAMETERS = frozenset(
@@ -107,7 +107,7 @@ def read_sequence(line: bytes) -> int | None:
     except (ValueError, RecursionError):
         return None
     sequence = record.get("seq") if isinstance(record, dict) else None
-    return sequence if isinstance(sequence, int) and sequence > 0 else None
+    return sequence if type(sequence) is int and sequence > 0 else None  # True is an int too
 
 
 def _head(event: str, now: float, instance: str, sequence: int) -> dict[str, Value]:

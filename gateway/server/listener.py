@@ -76,10 +76,7 @@ class Listener:
         self.handshakes_in_flight = 0
         self.on_handshake_failure: Callable[[str, str], None] = lambda _address, _name: None
         self.accepting = False
-
-    @property
-    def port(self) -> int:
-        return int(self._listening.getsockname()[1])
+        self.port = int(listening.getsockname()[1])  # known also when it is closed
 
     async def run(self) -> None:
         """Accept until cancelled; handshakes under way are then cut off."""

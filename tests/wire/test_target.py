@@ -57,6 +57,7 @@ MALFORMED = [
     "https://evil.example\\@scim.example.com/", "https://scim.example.com:/", "https://scim.example.com:70000/",
     "https://scim.example.com:443:443/", "https://scim.example.com,evil/", "https://scim.example.com%2f/",
     "https://[2001:db8::1/", "https://[zz]:8443/", "https://2001:db8::1/", "https://scim.example.com\t/",
+    "https://scim.example.com./",
     # empty and dot segments
     "//evil.example/", "//", "/Users//1", "/Users//", "/.", "/..", "/./Users", "/../Users", "/Users/..", "/Users/.",
     "/Users/./1", "/Users/../Groups", "/Users/../../etc",
@@ -67,8 +68,8 @@ MALFORMED = [
     # second spellings
     "/%55sers", "/Us%65rs", "/Users/%31", "/Users/%7e", "/Users/%2D", "/Users/%5f",
     # raw characters
-    "/a\\b", "/..\\x", "/a;b", "/a;jsessionid=1", "/..;/x", "/a#b", "/a?b#c", "/a b", "/a\tb", "/a\nb", "/a\rb", "/a\x00",
-    "/a\x7f", "/a\x1f", "/a\xe9", "/a\u2215b", "/a\udcff", '/a"b', "/a<b", "/a>b", "/a[b", "/a]b", "/a^b", "/a`b",
+    "/a\\b", "/..\\x", "/a;b", "/a;jsessionid=1", "/..;/x", "/a#b", "/a?b#c", "/a b", "/a\tb", "/a\nb", "/a\rb",
+    "/a\x00", "/a\x7f", "/a\x1f", "/a\xe9", "/a\u2215b", "/a\udcff", '/a"b', "/a<b", "/a>b", "/a[b", "/a]b", "/a^b", "/a`b",
     "/a{b", "/a|b", "/a}b",
     # bad escapes, and escapes that are not UTF-8 or pose as ASCII
     "/%", "/%2", "/%zz", "/%u002f", "/%%32%65", "/a%c0%af", "/a%c0%ae", "/a%e0%80%af", "/a%ff", "/a%ed%a0%80", "/a%c3",
@@ -94,7 +95,6 @@ def test_a_target_that_can_be_read_in_two_ways_is_refused(raw: str) -> None:
     [
         "http://evil.example/Users",
         "https://scim.example.com:8443/Users",
-        "https://scim.example.com./Users",
         "https://scim.example.com.evil.example/",
         "https://evil.example?https://scim.example.com/",
         "https://127.0.0.1/",
@@ -104,7 +104,7 @@ def test_a_target_that_can_be_read_in_two_ways_is_refused(raw: str) -> None:
 )
 def test_an_absolute_form_that_names_another_server_is_refused(raw: str) -> None:
     with pytest.raises(Refusal) as refused:
-        read_target(raw.replace("example.com./", "example.com.x/"), OURS)
+        read_target(raw, OURS)
 
     assert refused.value.reason is Reason.TARGET_FOREIGN
 
@@ -157,8 +157,9 @@ def test_a_wellformed_host_is_one(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", " a", "a ", "a b", "a,b", "a@b", "a/b", "a:", "a:x", "a:65536", "a:1:2", ":1", "[", "[]", "[::1", "::1", "[1.2.3.4]",
-     "[fe80::1%25eth0]", "[::1]x", "a%2eb", "a\\b", "a#b", "a?b", "a\x00", "a\tb", "ä.example", "a:١", "-a", "a.", "a" * 300],
+    ["", " a", "a ", "a b", "a,b", "a@b", "a/b", "a:", "a:x", "a:65536", "a:1:2", ":1", "[", "[]", "[::1", "::1",
+     "[1.2.3.4]", "[fe80::1%25eth0]", "[::1]x", "a%2eb", "a\\b", "a#b", "a?b", "a\x00", "a\tb", "ä.example", "a:\u0661",
+     "-a", "a.", "a" * 300],
 )  # fmt: skip
 def test_a_host_that_is_none_is_seen(value: str) -> None:
     assert not host_is_wellformed(value)

@@ -1,0 +1,114 @@
+"""A gateway as operators run it: `scim-gateway serve` in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.rehearsal.certificates import make_development_certificates
+from tests.settings.files import write_private
+from tests.upstreams import unused_port
+from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
+
+
+@dataclass
+class Served:
+    """A running process, and what it said."""
+
+    process: asyncio.subprocess.Process
+    directory: Path
+    port: int
+    admin_port: int
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def base_url(self) -> str:
+        return f"https://localhost:{self.port}{PATH}"
+
+    def trusting(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.directory / "tls/ca.pem")
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def says(self, text: str) -> dict[str, Any]:
+        """Read the log until a line holds `text`."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(10):
+            while line := await self.process.stdout.readline():
+                record: dict[str, Any] = json.loads(line)
+                self.said.append(record)
+                if text in record["message"]:
+                    return record
+        raise AssertionError(f"it never said {text!r}: {self.said}")
+
+    async def ends(self) -> int:
+        """Its exit code."""
+        async with asyncio.timeout(10):
+            rest = await self.process.stdout.read() if self.process.stdout else b""
+            self.said += [json.loads(line) for line in rest.splitlines()]
+            return await self.process.wait()
+
+
+def write_settings(directory: Path, upstream: str, port: int, admin_port: int, *, more: str = "") -> Path:
+    """A settings file with everything that it names; `more` is appended."""
+    certificates = make_development_certificates(directory / "tls", ("localhost",))
+    write_private(directory / "secret", UPSTREAM_TOKEN)
+    file = directory / "gateway.toml"
+    file.write_text(f"""
+[gateway]
+public_url = "https://localhost:{port}"
+state_directory = "state"
+drain_seconds = 5
+[listen]
+address = "127.0.0.1:{port}"
+certificate_file = "{certificates.certificate_file}"
+key_file = "{certificates.key_file}"
+[admin]
+address = "127.0.0.1:{admin_port}"
+[audit]
+directory = "audit"
+[tenants.jira]
+path = "{PATH}"
+upstream = ["{upstream}"]
+upstream_token_file = "secret"
+[[tenants.jira.credentials]]
+name = "okta-2027"
+token_sha256 = "{sha256(TOKEN)}"
+{more}
+""")
+    return file
+
+
+@asynccontextmanager
+async def serving(directory: Path, upstream: str, *words: str) -> AsyncIterator[Served]:
+    """A process that serves, until the block ends."""
+    port, admin_port = unused_port(), unused_port()
+    file = write_settings(directory, upstream, port, admin_port)
+    process = await start("serve", "--config", str(file), *words)
+    served = Served(process, directory, port, admin_port)
+    try:
+        await served.says("ready")
+        yield served
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def start(*words: str) -> asyncio.subprocess.Process:
+    """`scim-gateway` with these words; its log is read from standard output."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", *words),
+        stdout=asyncio.subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if not name.startswith("SCIM_GATEWAY")},
+    )

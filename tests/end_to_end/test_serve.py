@@ -1,0 +1,221 @@
+"""`scim-gateway serve` as a process: signals, locks, reloads, and the TLS that a stranger meets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.end_to_end.processes import Served, serving, start
+from tests.upstreams import Conversation, answers, http_answer, json_answer, scripted_upstream
+from tests.worlds import TOKEN, sha256
+
+LIST = json_answer(
+    {"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 0, "Resources": []}
+)
+GRADER = Path(".venv-tls/bin/python")
+OTHER = "another-token-0123456789-0123456789-abcdef"
+
+
+async def status(served: Served, token: str = TOKEN) -> int:
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+        session.get(f"{served.base_url}/Users", ssl=served.trusting()) as response,
+    ):
+        await response.read()
+        return response.status
+
+
+async def admin(served: Served, path: str) -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{served.admin_port}{path}") as response,
+    ):
+        return response.status, await response.text()
+
+
+async def test_sigterm_lets_the_request_under_way_end_on_record_and_exits_0(tmp_path: Path) -> None:
+    arrived, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(conversation: Conversation) -> None:
+        while True:
+            request = await conversation.request()
+            if request.all("Authorization"):
+                arrived.set()
+                await goes_on.wait()
+            await conversation.send(LIST)
+
+    async with (
+        scripted_upstream(slow) as upstream,
+        serving(tmp_path, upstream.url) as served,
+        asyncio.TaskGroup() as tasks,
+    ):
+        under_way = tasks.create_task(status(served))
+        await arrived.wait()
+        served.signal(signal.SIGTERM)
+        await served.says("stopping")
+        assert (await admin(served, "/readyz"))[0] == 503
+        with pytest.raises(aiohttp.ClientError):
+            await status(served)
+        goes_on.set()
+
+        assert await under_way == 200
+        assert await served.ends() == 0
+    record = "".join(file.read_text() for file in sorted((tmp_path / "audit").glob("*.jsonl")))
+    assert record.count('"event":"outcome"') == 1
+    assert '"notice":"stop"' in record.splitlines()[-1]
+
+
+async def test_a_request_that_outlasts_the_drain_is_cut_short_and_on_record(tmp_path: Path) -> None:
+    arrived = asyncio.Event()
+
+    async def silent(conversation: Conversation) -> None:
+        request = await conversation.request()
+        if request.all("Authorization"):
+            arrived.set()
+        await conversation.silence()
+
+    async with scripted_upstream(silent) as upstream, serving(tmp_path, upstream.url) as served:
+        file = tmp_path / "gateway.toml"
+        file.write_text(file.read_text().replace("drain_seconds = 5", "drain_seconds = 0.2"))
+        served.signal(signal.SIGHUP)
+        await served.says("read again and are in use")
+        async with asyncio.TaskGroup() as tasks:
+            under_way = tasks.create_task(asyncio.wait_for(asyncio.shield(_swallow(served)), 10))
+            await arrived.wait()
+            served.signal(signal.SIGTERM)
+            assert await served.ends() == 0
+            await under_way
+    record = "".join(file.read_text() for file in sorted((tmp_path / "audit").glob("*.jsonl")))
+    assert '"reason":"stopping"' in record
+
+
+async def _swallow(served: Served) -> None:
+    try:
+        await status(served)
+    except aiohttp.ClientError:
+        return
+
+
+async def test_a_second_instance_on_the_same_directories_is_refused(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(LIST)) as upstream, serving(tmp_path, upstream.url) as served:
+        second = await start("serve", "--config", str(tmp_path / "gateway.toml"))
+        said, _ = await second.communicate()
+
+        assert second.returncode == 1
+        assert f"is in use by process {served.process.pid}".encode() in said
+        assert b"Traceback" not in said
+        assert await status(served) == 200
+
+
+async def test_a_reload_takes_new_settings_and_drops_nothing(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(LIST)) as upstream, serving(tmp_path, upstream.url) as served:
+        assert await status(served, OTHER) == 401
+        file = tmp_path / "gateway.toml"
+        file.write_text(
+            file.read_text() + f'[[tenants.jira.credentials]]\nname = "next"\ntoken_sha256 = "{sha256(OTHER)}"\n'
+        )
+        served.signal(signal.SIGHUP)
+        await served.says("read again and are in use")
+
+        assert await status(served, OTHER) == 200
+        assert await status(served) == 200
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda text: text + "\n[[[", "TOML"),
+        (lambda text: text.replace('upstream_token_file = "secret"', 'upstream_token_file = "gone"'), "gone"),
+        (lambda text: text.replace('directory = "audit"', 'directory = "elsewhere"'), "restart"),
+    ],
+    ids=["no TOML", "a missing secret", "a directory that is locked"],
+)
+async def test_a_reload_that_cannot_be_keeps_the_old_settings_and_says_why(
+    tmp_path: Path, spoil: "object", why: str
+) -> None:
+    async with scripted_upstream(answers(LIST)) as upstream, serving(tmp_path, upstream.url) as served:
+        file = tmp_path / "gateway.toml"
+        assert callable(spoil)
+        file.write_text(spoil(file.read_text()))
+        served.signal(signal.SIGHUP)
+        refused = await served.says("the old ones kept")
+
+        assert why in refused["message"]
+        assert await status(served) == 200
+        assert "settings failed" in (await admin(served, "/readyz?verbose"))[1]
+        assert "scim_gateway_config_last_reload_successful 0.0" in (await admin(served, "/metrics"))[1]
+
+
+async def test_a_port_that_is_taken_is_said_without_a_traceback(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(LIST)) as upstream, serving(tmp_path, upstream.url) as served:
+        other = tmp_path / "other"
+        other.mkdir()
+        text = (tmp_path / "gateway.toml").read_text().replace('"state"', '"state2"').replace('"audit"', '"audit2"')
+        (tmp_path / "second.toml").write_text(text)
+        second = await start("serve", "--config", str(tmp_path / "second.toml"))
+        said, _ = await second.communicate()
+
+        assert second.returncode == 1
+        assert b"in use" in said
+        assert b"Traceback" not in said
+        assert await status(served) == 200
+
+
+@pytest.mark.parametrize(
+    ("group", "passes"), [("X25519", True), ("P-256", True), ("P-384", True), ("P-521", False), ("X448", False)]
+)
+async def test_only_the_groups_of_the_profile_are_negotiated(tmp_path: Path, group: str, passes: bool) -> None:
+    async with scripted_upstream(answers(LIST)) as upstream, serving(tmp_path, upstream.url) as served:
+        words = ("s_client", "-connect", f"127.0.0.1:{served.port}", "-groups", group, "-brief")
+        client = await asyncio.create_subprocess_exec(
+            *("openssl", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={name: value for name, value in os.environ.items() if name != "OPENSSL_CONF"},
+        )
+        said, _ = await client.communicate()
+
+    assert (b"CONNECTION ESTABLISHED" in said) is passes, said
+
+
+async def test_sslyze_finds_mozillas_intermediate_profile(tmp_path: Path) -> None:
+    if not GRADER.exists():
+        assert not os.environ.get("CI"), "make servers installs the grader"
+        pytest.skip("make servers installs the grader")
+    async with scripted_upstream(answers(LIST)) as upstream, serving(tmp_path, upstream.url) as served:
+        ran = await asyncio.to_thread(
+            subprocess.run,
+            [
+                *(str(GRADER), "-m", "sslyze", "--mozilla_config=intermediate"),
+                *(f"--certinfo_ca_file={tmp_path / 'tls/ca.pem'}", f"localhost:{served.port}"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert "OK - Compliant" in ran.stdout, ran.stdout[-3000:]
+
+
+async def test_the_log_is_json_and_never_says_what_a_secret_is(tmp_path: Path) -> None:
+    async with (
+        scripted_upstream(answers(LIST, http_answer(500))) as upstream,
+        serving(tmp_path, upstream.url) as served,
+    ):
+        await status(served)
+        await status(served, OTHER)
+        served.signal(signal.SIGTERM)
+        assert await served.ends() == 0
+
+    assert all(isinstance(line, dict) for line in served.said)
+    assert TOKEN not in str(served.said)
+    assert OTHER not in str(served.said)
+    assert any(line.get("operation") == "user.list" for line in served.said)
