@@ -8,8 +8,7 @@ is ever a label; "none" stands for what is not known, "other" for what is too mu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Literal
 
@@ -38,7 +37,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # 
 _OWN_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 5)
 _BYTES = (256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
 _CODES = {status.value: str(status.value) for status in HTTPStatus} | {499: "499"}
-_MAX_SERIES = 10_000  # kinds of requests that are told apart; no honest client comes near
+_MAX_KINDS = 10_000  # kinds of requests that are told apart; no honest client comes near
 _AUTHENTICATION = frozenset({"source-forbidden", "too-many-failures"})
 _RATE_LIMIT = frozenset({"rate-exceeded", "no-place"})
 
@@ -50,16 +49,6 @@ _TALLIES = {
 
 # Else each counter and histogram comes with a second series that nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's omission
-
-_Kind = tuple[str, str, str, str]  # tenant, resource, operation, code
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """What one kind of request adds to, bound once: looking labels up costs more than counting."""
-
-    requests: Counter
-    duration: Histogram
 
 
 class _Tally(Collector):
@@ -78,12 +67,15 @@ class _Tally(Collector):
 
 
 class Metrics:
-    """The metrics of one instance, in a registry of their own. The public attributes are gauges that others set."""
+    """The metrics of one instance, in a registry of their own. The public attributes are gauges that others set.
+
+    Those that every request adds to are kept as their cached `labels`: looking labels up costs more than counting.
+    """
 
     def __init__(self, tenants: Iterable[str], *, version: str) -> None:
         self._tenants = frozenset(tenants)
-        self._series: dict[_Kind, _Series] = {}
-        self._last_used: dict[tuple[str, str], Gauge] = {}
+        self._kinds: set[tuple[str, str, str, str]] = set()  # tenant, resource, operation, code
+        self._credentials: frozenset[tuple[str, str]] = frozenset()
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
@@ -104,10 +96,10 @@ class Metrics:
         for names, expiry in expiries.items():
             if expiry is not None:
                 self._credential_expiry.labels(*names).set(expiry)
-        for names in tuple(self._last_used):
-            if names not in expiries:
-                self._credential_last_used.remove(*names)
-                del self._last_used[names]
+        for names in self._credentials - expiries.keys():
+            self._credential_last_used.remove(*names)
+        self._last_use_of.cache_clear()
+        self._credentials = frozenset(expiries)
 
     def follow(
         self, name: Literal["connections_rejected", "tls_handshakes", "tls_reloads"], counts: Mapping[str, int]
@@ -118,11 +110,11 @@ class Metrics:
     def observe(self, trail: Trail) -> None:
         """Count a request that has its answer."""
         tenant = self._tenant(trail.tenant_name)
-        series = self._series_of(trail, tenant)
+        kind = self._kind(trail, tenant)
         seconds = sum(trail.seconds.values())
         waited_seconds = trail.seconds.get("read", 0.0)  # for the client
-        series.requests.inc()
-        series.duration.observe(seconds)
+        self._requests_of(*kind).inc()
+        self._duration_of(kind[1], kind[2]).observe(seconds)
         if trail.delivery:
             waited_seconds += sum(attempt.seconds for attempt in trail.delivery.attempts)
             self._observe_delivery(trail, trail.delivery, tenant)
@@ -130,18 +122,16 @@ class Metrics:
         self._request_bytes.observe(trail.body_bytes)
         if trail.answer:
             self._response_bytes.observe(len(trail.answer.body))
-        if trail.reason:
-            self._rejected.labels(trail.reason.slug).inc()
-        self._observe_caller(trail, tenant)
+        self._observe_caller(trail, tenant, trail.reason.slug if trail.reason else "")
 
     def observe_unparsed(self, unparsed: Unparsed) -> None:
         """Count bytes that never became a request."""
-        self._requests.labels(NONE, NONE, NONE, _code(unparsed.reason.status)).inc()
+        self._requests_of(NONE, NONE, NONE, _code(unparsed.reason.status)).inc()
         self._rejected.labels(unparsed.reason.slug).inc()
 
     def observe_record(self, event: str, *, written: bool, seconds: float) -> None:
         """Count an event that was to go on record; `event` as in the audit log's lines."""
-        self._audit_events.labels(event, "written" if written else "failed").inc()
+        self._audit_events_of(event, "written" if written else "failed").inc()
         self._audit_write.observe(seconds)
 
     def observe_suppressed(self) -> None:
@@ -157,51 +147,52 @@ class Metrics:
             return NONE
         return name if name in self._tenants else OTHER
 
-    def _series_of(self, trail: Trail, tenant: str) -> _Series:
+    def _kind(self, trail: Trail, tenant: str) -> tuple[str, str, str, str]:
         operation = trail.operation
         resource, name = (operation.address.endpoint or "root", operation.name) if operation else (NONE, NONE)
         kind = (tenant, resource, name, _code(trail.answer.status) if trail.answer else NONE)
-        if kind not in self._series:
-            kind = kind if len(self._series) < _MAX_SERIES else (OTHER, OTHER, OTHER, OTHER)
-            self._series[kind] = _Series(self._requests.labels(*kind), self._duration.labels(*kind[1:3]))
-        return self._series[kind]
+        if kind in self._kinds:
+            return kind
+        if len(self._kinds) >= _MAX_KINDS:
+            return (OTHER, OTHER, OTHER, OTHER)
+        self._kinds.add(kind)
+        return kind
 
-    def _observe_caller(self, trail: Trail, tenant: str) -> None:
-        slug = trail.reason.slug if trail.reason else ""
+    def _observe_caller(self, trail: Trail, tenant: str, slug: str) -> None:
+        if slug:
+            self._rejected.labels(slug).inc()
         if trail.client:
-            self._authentications.labels(tenant, "accepted").inc()
-            self._rate_limits.labels(tenant, slug if slug in _RATE_LIMIT else "admitted").inc()
+            self._authentications_of(tenant, "accepted").inc()
+            self._rate_limits_of(tenant, slug if slug in _RATE_LIMIT else "admitted").inc()
             self._last_use_of(tenant, trail.client.credential).set(trail.request.received_at)
         elif slug.startswith("credential-") or slug in _AUTHENTICATION:
-            self._authentications.labels(tenant, slug).inc()
+            self._authentications_of(tenant, slug).inc()
 
     def _observe_delivery(self, trail: Trail, delivery: Delivery, tenant: str) -> None:
         for attempt in delivery.attempts:
             code = attempt.stage.value if attempt.status is None else _code(attempt.status)
-            self._upstream_requests.labels(tenant, code).inc()
-            self._upstream_duration.labels(tenant).observe(attempt.seconds)
+            self._upstream_requests_of(tenant, code).inc()
+            self._upstream_duration_of(tenant).observe(attempt.seconds)
         if trail.operation and trail.operation.writes and delivery.outcome is Outcome.UNKNOWN:
             self._outcome_unknown.labels(tenant).inc()
-
-    def _last_use_of(self, tenant: str, credential: str) -> Gauge:
-        names = (tenant, credential)
-        if names not in self._last_used:
-            self._last_used[names] = self._credential_last_used.labels(*names)
-        return self._last_used[names]
 
     def _count_requests(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, namespace=PREFIX, registry=registry)
         histogram = partial(Histogram, namespace=PREFIX, registry=registry)
-        self._requests = counter(
-            "requests_total",
-            "Requests by what they asked for and were answered.",
-            ("tenant", "resource", "operation", "code"),
+        self._requests_of = cache(
+            counter(
+                "requests_total",
+                "Requests by what they asked for and were answered.",
+                ("tenant", "resource", "operation", "code"),
+            ).labels
         )
-        self._duration = histogram(
-            "request_duration_seconds",
-            "Time from a request's head to its answer.",
-            ("resource", "operation"),
-            buckets=_SECONDS,
+        self._duration_of = cache(
+            histogram(
+                "request_duration_seconds",
+                "Time from a request's head to its answer.",
+                ("resource", "operation"),
+                buckets=_SECONDS,
+            ).labels
         )
         self._overhead = histogram(
             "request_overhead_seconds",
@@ -215,29 +206,39 @@ class Metrics:
             "Requests that did not get what they asked for, by reason (docs/refusals.md).",
             ("reason",),
         )
-        self._authentications = counter(
-            "auth_attempts_total", "Authentications by result: accepted, or the reason why not.", ("tenant", "result")
+        self._authentications_of = cache(
+            counter(
+                "auth_attempts_total",
+                "Authentications by result: accepted, or the reason why not.",
+                ("tenant", "result"),
+            ).labels
         )
-        self._rate_limits = counter(
-            "ratelimit_decisions_total",
-            "Decisions on a tenant's limits: admitted, rate-exceeded, no-place.",
-            ("tenant", "decision"),
+        self._rate_limits_of = cache(
+            counter(
+                "ratelimit_decisions_total",
+                "Decisions on a tenant's limits: admitted, rate-exceeded, no-place.",
+                ("tenant", "decision"),
+            ).labels
         )
 
     def _count_upstream(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, namespace=PREFIX, registry=registry)
-        self._upstream_requests = counter(
-            "upstream_requests_total",
-            "Attempts at the upstream by its status, or how far they came: not-sent, sent (and then no answer).",
-            ("tenant", "code"),
+        self._upstream_requests_of = cache(
+            counter(
+                "upstream_requests_total",
+                "Attempts at the upstream by its status, or how far they came: not-sent, sent (and then no answer).",
+                ("tenant", "code"),
+            ).labels
         )
-        self._upstream_duration = Histogram(
-            "upstream_request_duration_seconds",
-            "Time an attempt at the upstream took.",
-            ("tenant",),
-            namespace=PREFIX,
-            registry=registry,
-            buckets=_SECONDS,
+        self._upstream_duration_of = cache(
+            Histogram(
+                "upstream_request_duration_seconds",
+                "Time an attempt at the upstream took.",
+                ("tenant",),
+                namespace=PREFIX,
+                registry=registry,
+                buckets=_SECONDS,
+            ).labels
         )
         self._outcome_unknown = counter(
             "upstream_outcome_unknown_total",
@@ -247,8 +248,10 @@ class Metrics:
 
     def _count_records(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, namespace=PREFIX, registry=registry)
-        self._audit_events = counter(
-            "audit_events_total", "Events for the audit log: written, or failed to be.", ("event", "result")
+        self._audit_events_of = cache(
+            counter(
+                "audit_events_total", "Events for the audit log: written, or failed to be.", ("event", "result")
+            ).labels
         )
         self._audit_write = Histogram(
             "audit_write_duration_seconds",
@@ -270,6 +273,7 @@ class Metrics:
         self._credential_last_used = gauge(
             "credential_last_used_timestamp_seconds", "When a client's credential was accepted last.", credential
         )
+        self._last_use_of = cache(self._credential_last_used.labels)
         self.requests_in_flight = gauge("requests_in_flight", "Requests under way.", ("tenant",))
         self.upstream_up = gauge(
             "upstream_up", "Whether the upstream answers (1) or not (0), also at rest.", ("tenant",)

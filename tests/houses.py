@@ -51,9 +51,9 @@ class House:
 
 
 def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
-    """Settings of a house; `changes` are the tenant's, `gateway`, `listen` and `audit` those of sections."""
+    """Settings of a house; `changes` are the tenant's, `gateway`, `listen`, `admin`, `audit` and `feeds` those of sections."""
     certificates = make_development_certificates(directory / "tls", ("localhost", "127.0.0.1"))
-    sections = {name: changes.pop(name, {}) for name in ("gateway", "listen", "admin", "audit", "sources")}
+    sections = {name: changes.pop(name, {}) for name in ("gateway", "listen", "admin", "audit", "feeds")}
     tenant = {
         "path": PATH,
         "client": "okta",
@@ -78,7 +78,7 @@ def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
             },
             "admin": {"address": "127.0.0.1:0", **sections["admin"]},
             "audit": {"directory": directory / "audit", **sections["audit"]},
-            "sources": sections["sources"],
+            "sources": sections["feeds"],
             "tenants": {"jira": tenant},
         }
     )

@@ -47,7 +47,7 @@ class ScriptedUpstream:
     """What a running fake has seen so far."""
 
     port: int = 0
-    received: list[bytes] = field(default_factory=list)  # every byte, by connection
+    received: list[bytearray] = field(default_factory=list)  # every byte, by connection
     requests: list[SeenRequest] = field(default_factory=list)
     closed: int = 0  # connections that are over
     faults: list[BaseException] = field(default_factory=list)
@@ -240,7 +240,7 @@ async def scripted_upstream(script: Script, tls: ssl.SSLContext | None = None) -
         task = asyncio.current_task()
         assert task is not None
         playing.add(task)
-        upstream.received.append(b"")
+        upstream.received.append(bytearray())
         conversation = Conversation(len(upstream.received) - 1, upstream, reader, writer)
         try:
             await script(conversation)
@@ -250,7 +250,7 @@ async def scripted_upstream(script: Script, tls: ssl.SSLContext | None = None) -
             upstream.faults.append(fault)
         finally:
             writer.close()
-            with suppress(OSError):
+            with suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
             playing.discard(task)
             upstream.closed += 1

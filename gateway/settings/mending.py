@@ -73,11 +73,9 @@ def draft(raw: Raw, directory: Path) -> Draft:
             settings = Settings.model_validate(raw, context={"directory": directory})
         except ValidationError as error:
             for detail in _unknown_keys_first(error):
-                location = tuple(part for part in detail["loc"] if part != "[key]")  # "[key]" is pydantic's own
+                location = detail["loc"]
                 key = dotted(*location)
-                follows = any(
-                    lies_within(told, (key,)) for told in problems
-                )  # a list is short of what was refused in it
+                follows = any(lies_within(told, (key,)) for told in problems)  # "is empty": of what was refused in it
                 if not lies_within(key, problems) and not follows:
                     problems[key] = Problem(key, _explain(detail, location))
                 _mend(raw, detail, location)
@@ -157,11 +155,19 @@ def _mend(raw: Raw, detail: ErrorDetails, location: tuple[str | int, ...]) -> No
         meant, value = _meant(location), holder.pop(last)
         if meant and last not in _LATER:
             holder.setdefault(meant, value)
-    elif isinstance(holder, dict):
+        return
+    if isinstance(holder, dict):
         holder.pop(last, None)
-        holder.update({last: _copy(value) for pattern, value in _STAND_INS if _matches(pattern, location)})
-    elif isinstance(holder, list) and isinstance(last, int):
-        holder[last] = next(_copy(value) for pattern, value in _STAND_INS if _matches(pattern, location))
+    stand_in = next((_copy(value) for pattern, value in _STAND_INS if _matches(pattern, location)), None)
+    if stand_in is not None:
+        _put(holder, last, stand_in)
+
+
+def _put(holder: object, place: str | int, value: object) -> None:
+    if isinstance(holder, dict):
+        holder[place] = value
+    if isinstance(holder, list) and isinstance(place, int):
+        holder[place] = value
 
 
 def _step(holder: object, part: str | int) -> object:

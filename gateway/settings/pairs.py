@@ -29,7 +29,7 @@ def examine_pair(certificate: KeyedFile, key: KeyedFile, now: float) -> Iterator
     private = yield from _private_key(*key)
     if chain:
         yield from _chain_is_whole(*certificate, chain)
-        yield from _is_in_date(*certificate, chain[0], now)
+        yield from _are_in_date(*certificate, chain, now)
     if chain and private is not None and chain[0].public_key() != private.public_key():
         yield Problem(
             key[0], f"{key[1]} is not the key of the certificate in {certificate[1]}; give the two that belong together"
@@ -119,15 +119,18 @@ def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
     return True
 
 
-def _is_in_date(key: str, file: Path, certificate: x509.Certificate, now: float) -> Iterator[Problem]:
+def _are_in_date(key: str, file: Path, chain: list[x509.Certificate], now: float) -> Iterator[Problem]:
+    """An intermediate that has ended breaks the chain as the certificate itself does."""
     moment = datetime.fromtimestamp(now, UTC)
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if ends <= moment:
-        yield Problem(key, f"{file} has expired on {ends:%Y-%m-%d}; renew it")
-    elif begins > moment:
-        yield Problem(key, f"{file} is not valid before {begins:%Y-%m-%d %H:%M} UTC; is the clock right?")
-    elif (ends - moment).total_seconds() < SOON_SECONDS:
-        yield Problem(key, f"{file} ends on {ends:%Y-%m-%d}; renew it", "warning")
+    for position, certificate in enumerate(chain, start=1):
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        which = f"{file}" if position == 1 else f"{file}, certificate {position},"
+        if ends <= moment:
+            yield Problem(key, f"{which} has expired on {ends:%Y-%m-%d}; renew it")
+        elif begins > moment:
+            yield Problem(key, f"{which} is not valid before {begins:%Y-%m-%d %H:%M} UTC; is the clock right?")
+        elif (ends - moment).total_seconds() < SOON_SECONDS:
+            yield Problem(key, f"{which} ends on {ends:%Y-%m-%d}; renew it", "warning")
 
 
 def _is_weak(private: PrivateKeyTypes) -> bool:

@@ -12,9 +12,9 @@ from gateway.journal.locks import LOCK_NAME, DirectoryInUse, exclusive
 
 
 def test_a_directory_that_is_held_is_refused_with_the_holders_process(tmp_path: Path) -> None:
-    with exclusive(tmp_path), pytest.raises(DirectoryInUse, match=rf"{tmp_path} is in use by process {os.getpid()}$"):
-        with exclusive(tmp_path):
-            pass
+    text = rf"^{tmp_path} is in use by process {os.getpid()}$"
+    with exclusive(tmp_path), pytest.raises(DirectoryInUse, match=text), exclusive(tmp_path):
+        pass
 
 
 def test_a_directory_is_free_again_after_its_holder(tmp_path: Path) -> None:

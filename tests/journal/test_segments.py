@@ -125,7 +125,7 @@ def test_a_line_that_cannot_be_made_leaves_no_trace(tmp_path: Path) -> None:
     def fail(_sequence: int) -> bytes:
         raise ValueError
 
-    with pytest.raises(ValueError):  # noqa: PT011 - our own
+    with pytest.raises(ValueError):
         segments.append(fail)
     segments.append(line)
     segments.close()

@@ -55,12 +55,15 @@ def test_an_address_is_known_by_name_and_knows_its_methods(
 
 @pytest.mark.parametrize(
     "path",
-    ["/users", "/USERS", "/User", "/Users2", "Users", "Users/1", "/Entitlements", "//", "//Users", "/Users//", "/Users//1",
-     "/Users/1//", "/Users/1/2", "/Users/1/.search", "/Users/.search/1", "/Users/.Search", "/Users/.SEARCH", "/.Search",
-     "/Users/.", "/Users/..", "/Users/a;b", "/Users/a b", "/Users/a?b", "/Users/a#b", "/Users/%", "/Users/%4", "/Users/é",
-     "/Users/a\\b", '/Users/"', "/Users/" + "a" * 257, "/Me/1", "/Me/.search", "/ServiceProviderConfig/1",
-     "/ServiceProviderConfigs", "/ServiceProviderConfig/.search", "/Schemas/.search", "/Schemas/a/b", "/ResourceTypes/.search",
-     "/Bulk/1", "/bulk", "/.search/1", "/(extension)", "/roles", "/Roles/1/2", "/.", "/..", "/Users\n"],
+    [
+        "/users", "/USERS", "/User", "/Users2", "Users", "Users/1", "/Entitlements", "//", "//Users", "/Users//",
+        "/Users//1", "/Users/1//", "/Users/1/2", "/Users/1/.search", "/Users/.search/1", "/Users/.Search",
+        "/Users/.SEARCH", "/.Search", "/Users/.", "/Users/..", "/Users/a;b", "/Users/a b", "/Users/a?b", "/Users/a#b",
+        "/Users/%", "/Users/%4", "/Users/é", "/Users/a\\b", "/Users/\"", "/Users/" + "a" * 257, "/Me/1", "/Me/.search",
+        "/ServiceProviderConfig/1", "/ServiceProviderConfigs", "/ServiceProviderConfig/.search", "/Schemas/.search",
+        "/Schemas/a/b", "/ResourceTypes/.search", "/Bulk/1", "/bulk", "/.search/1", "/(extension)", "/roles",
+        "/Roles/1/2", "/.", "/..", "/Users\n",
+    ],
 )  # fmt: skip
 def test_any_other_address_is_unknown(path: str) -> None:
     with pytest.raises(Refusal) as refused:

@@ -39,18 +39,13 @@ ACCEPTED: list[tuple[bytes, JsonValue]] = [
     (b'{"a":"\\\\ud800"}', {"a": "\\ud800"}),
     (b'{"a":"\x7f"}', {"a": "\x7f"}),
     ('{"a":"\u2028\ufeff\uffff"}'.encode(), {"a": "\u2028\ufeff\uffff"}),
-    ('{"größe":1,"grösse":2}'.encode(), None),
-    ('{"straße":1}'.encode(), {"straße": 1}),
-    ('{"名":1}'.encode(), {"名": 1}),
     (b'{"a":1,"a ":2}', {"a": 1, "a ": 2}),
     (b'{"a":{"b":1},"c":{"b":1}}', {"a": {"b": 1}, "c": {"b": 1}}),
     (b'{"a":[{"b":1},{"b":1}]}', {"a": [{"b": 1}, {"b": 1}]}),
 ]
 
 
-@pytest.mark.parametrize(
-    ("body", "document"), [case for case in ACCEPTED if case[1] is not None], ids=lambda b: repr(b)[:40]
-)
+@pytest.mark.parametrize(("body", "document"), ACCEPTED, ids=lambda b: repr(b)[:40])
 def test_well_formed_json_is_read(body: bytes, document: JsonValue) -> None:
     assert read_document(body) == document
 
@@ -58,36 +53,48 @@ def test_well_formed_json_is_read(body: bytes, document: JsonValue) -> None:
 REFUSED: list[tuple[bytes, Reason]] = [
     *((body, Reason.JSON_MALFORMED) for body in [
         # structure
-        b"", b" ", b"{", b"}", b"{]", b"[", b"[1", b"[1,]", b"[,1]", b"[1 2]", b"[1}", b'{"a"}', b'{"a":}', b'{"a" 1}',
-        b'{"a":1,}', b'{,"a":1}', b'{"a":1,,"b":2}', b'{"a":1 "b":2}', b"{a:1}", b"{'a':1}", b'{"a":1}}', b'{"a":1}{}',
-        b'{"a":1} x', b'{"a":1}//c', b'/*c*/{"a":1}', b'{"a":/**/1}', b'{"a":1}#', b'{1:1}', b'{null:1}', b'{"a":1;"b":2}',
-        b'{"a"::1}', b'{"a":[}', b'{"a":[1]', b'{"a":{}', b"nul", b'{"a":nulL}', b'{"a":True}', b'{"a":tru}', b'{"a":undefined}',
+        b"", b" ", b"{", b"}", b"{]", b"[", b"[1", b"[1,]", b"[,1]", b"[1 2]", b"[1}", b'{"a"}', b'{"a":}',
+        b'{"a" 1}',
+        b'{"a":1,}', b'{,"a":1}', b'{"a":1,,"b":2}', b'{"a":1 "b":2}', b"{a:1}", b"{'a':1}", b'{"a":1}}',
+        b'{"a":1}{}',
+        b'{"a":1} x', b'{"a":1}//c', b'/*c*/{"a":1}', b'{"a":/**/1}', b'{"a":1}#', b'{1:1}', b'{null:1}',
+        b'{"a":1;"b":2}',
+        b'{"a"::1}', b'{"a":[}', b'{"a":[1]', b'{"a":{}', b"nul", b'{"a":nulL}', b'{"a":True}', b'{"a":tru}',
+        b'{"a":undefined}',
         b'{"a":1}\x00', b'\x00{"a":1}', b"{\x0b}", b"{\x0c}", b"{\xc2\xa0}", b'\xef\xbb\xbf{"a":1}',
         # numbers
-        b'{"a":01}', b'{"a":-01}', b'{"a":+1}', b'{"a":.5}', b'{"a":5.}', b'{"a":-}', b'{"a":1e}', b'{"a":1e+}', b'{"a":1.e1}',
-        b'{"a":0x10}', b'{"a":1_000}', b'{"a":1,000}', b'{"a":--1}', b'{"a":-.5}', b'{"a":0e}', b'{"a":1 000}', b'{"a":\xd9\xa1}',
-        b'{"a":NaN}', b'{"a":-NaN}', b'{"a":nan}', b'{"a":Infinity}', b'{"a":-Infinity}', b'{"a":Inf}', b'{"a":1e999}',
+        b'{"a":01}', b'{"a":-01}', b'{"a":+1}', b'{"a":.5}', b'{"a":5.}', b'{"a":-}', b'{"a":1e}',
+        b'{"a":1e+}', b'{"a":1.e1}',
+        b'{"a":0x10}', b'{"a":1_000}', b'{"a":1,000}', b'{"a":--1}', b'{"a":-.5}', b'{"a":0e}',
+        b'{"a":1 000}', b'{"a":\xd9\xa1}',
+        b'{"a":NaN}', b'{"a":-NaN}', b'{"a":nan}', b'{"a":Infinity}', b'{"a":-Infinity}', b'{"a":Inf}',
+        b'{"a":1e999}',
         b'{"a":-1e999}', b'{"a":18446744073709551616}', b'{"a":-9223372036854775809}', b'{"a":' + b"9" * 5000 + b"}",
         # strings
-        b'{"a":"}', b'{"a":"\\"}', b'{"a":\'b\'}', b'{"a":"\\x41"}', b'{"a":"\\a"}', b'{"a":"\\u12"}', b'{"a":"\\u 123"}',
-        b'{"a":"\\u+123"}', b'{"a":"\\u0x1F"}', b'{"a":"\\u_123"}', b'{"a":"\\U0041"}', b'{"a":"\\u00g0"}', b'{"a":"\n"}',
-        b'{"a":"\t"}', b'{"a":"\x00"}', b'{"a":"\x1f"}', b'{"a":"\\\n"}', b'{"a":"\\', b'{"a":"\\u"}', b'{"a":"\\\xc3\xa9"}',
-        # names that hold a control, or pose as another
+        b'{"a":"}', b'{"a":"\\"}', b'{"a":\'b\'}', b'{"a":"\\x41"}', b'{"a":"\\a"}', b'{"a":"\\u12"}',
+        b'{"a":"\\u 123"}',
+        b'{"a":"\\u+123"}', b'{"a":"\\u0x1F"}', b'{"a":"\\u_123"}', b'{"a":"\\U0041"}', b'{"a":"\\u00g0"}',
+        b'{"a":"\n"}',
+        b'{"a":"\t"}', b'{"a":"\x00"}', b'{"a":"\x1f"}', b'{"a":"\\\n"}', b'{"a":"\\', b'{"a":"\\u"}',
+        b'{"a":"\\\xc3\xa9"}',
+        # names beyond printable ASCII: controls, and what poses as another name when its case changes
         b'{"active\\u0000":1}', b'{"a\\u000a":1}', b'{"a\\u007f":1}', b'{"a\\u200b":1}', b'{"a\\ud800":1}',
         '{"pa\u017f\u017fword":1}'.encode(), b'{"pa\\u017f\\u017fword":1}', '{"act\u0131ve":1}'.encode(),
-        '{"act\u0130ve":1}'.encode(), '{"nic\u212aName":1}'.encode(), '{"\uff41ctive":1}'.encode(), '{"\ufb01eld":1}'.encode(),
+        '{"pa\u00dfword":1}'.encode(), b'{"pa\\u00dfword":1}', '{"größe":1}'.encode(), '{"名":1}'.encode(),
+        '{"act\u0130ve":1}'.encode(), '{"nic\u212aName":1}'.encode(), '{"\uff41ctive":1}'.encode(),
+        '{"\ufb01eld":1}'.encode(),
     ]),
     *((body, Reason.JSON_NOT_UTF8) for body in [
         b'{"a":"\xff"}', b'{"a":"\xe9"}', b'{"a":"\xc0\xaf"}', b'{"a":"\xe0\x80\xaf"}', b'{"a":"\xed\xa0\x80"}',
         b'{"a":"\xf4\x90\x80\x80"}', b'{"a":"\xc3"}', b'{"a":"\x80"}', b'{"\xff":1}', b'\xff\xfe{\x00}\x00',
-        b'{"a":"\\ud800"}', b'{"a":"\\uDC00"}', b'{"a":"\\ud800x"}', b'{"a":"\\ud800\\ud800"}', b'{"a":"\\uDFFF\\uD800"}',
+        b'{"a":"\\ud800"}', b'{"a":"\\uDC00"}', b'{"a":"\\ud800x"}', b'{"a":"\\ud800\\ud800"}',
+        b'{"a":"\\uDFFF\\uD800"}',
         b'{"a":"\\ud800\\u0041"}', b'{"a":[["\\udead"]]}', b'{"a":{"b":{"c":"\\uD888"}}}',
     ]),
     *((body, Reason.JSON_NAME_REPEATED) for body in [
-        b'{"a":1,"a":1}', b'{"a":1,"A":2}', b'{"active":true,"Active":false}', b'{"active":true,"activ\\u0065":false}',
+        b'{"a":1,"a":1}', b'{"a":1,"A":2}', b'{"active":true,"Active":false}',
+        b'{"active":true,"activ\\u0065":false}',
         b'{"a":1,"\\u0061":2}', b'{"a":{"b":1,"B":1}}', b'{"a":[{"b":1,"b":1}]}', b'{"":1,"":1}',
-        '{"größe":1,"GRÖSSE":2}'.encode(), '{"größe":1,"grösse":2}'.encode(), '{"é":1,"É":2}'.encode(),
-        '{"\u00e9":1,"e\u0301":2}'.encode(), '{"ς":1,"σ":2}'.encode(),
     ]),
     *((body, Reason.MESSAGE_MALFORMED) for body in [
         b"[]", b'[{"a":1}]', b"null", b"true", b"false", b"0", b"-1.5", b'""', b'"a"', b' "x" ',
@@ -117,9 +124,10 @@ def test_depth_and_number_of_values_are_bounded_exactly() -> None:
 
     assert read_document(nested)
     assert read_document(values, max_values=10)
-    for refused in (lambda: read_document(nested, max_depth=31), lambda: read_document(values, max_values=9)):
-        with pytest.raises(Refusal):
-            refused()
+    with pytest.raises(Refusal):
+        read_document(nested, max_depth=31)
+    with pytest.raises(Refusal):
+        read_document(values, max_values=9)
 
 
 def test_brackets_in_strings_are_no_depth() -> None:

@@ -12,6 +12,8 @@ from gateway.settings.reading import examine
 from tests.settings.files import spoil, write_good, write_private
 from tests.worlds import TOKEN, sha256
 
+FAR = datetime.datetime(3500, 1, 1, tzinfo=datetime.UTC)  # trustme's authorities end with the year 2999
+
 
 def said(file: Path, key: str, severity: str = "error") -> str:
     return " ".join(p.text for p in examine(file, {}).problems if p.key == key and p.severity == severity)
@@ -116,6 +118,16 @@ def test_a_certificate_is_looked_at_for_its_dates(
 
     assert says in said(file, "listen.certificate_file", severity)
     assert bool(says) == bool(said(file, "listen.certificate_file", severity))
+
+
+def test_an_intermediate_that_has_ended_is_as_bad_as_a_certificate_that_has(tmp_path: Path) -> None:
+    file = write_good(tmp_path)
+    put_pair(tmp_path, trustme.CA().create_child_ca().issue_cert("scim.example.com", not_after=FAR))
+    long_after = datetime.datetime(3001, 1, 1, tzinfo=datetime.UTC).timestamp()
+    texts = [p.text for p in examine(file, {}, long_after).problems if p.key == "listen.certificate_file"]
+
+    assert any("certificate 2, has expired" in text for text in texts)
+    assert not any("fullchain.pem has expired" in text for text in texts)
 
 
 @pytest.mark.parametrize(

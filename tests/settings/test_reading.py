@@ -111,7 +111,7 @@ def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
 
 
 def test_the_environment_wins_over_credentials_and_these_over_the_file(tmp_path: Path) -> None:
-    file = write_good(tmp_path / "etc" if (tmp_path / "etc").mkdir() is None else tmp_path)
+    file = write_good(tmp_path)
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "tenants__jira__client").write_text("entra\n")

@@ -69,8 +69,8 @@ MALFORMED = [
     "/%55sers", "/Us%65rs", "/Users/%31", "/Users/%7e", "/Users/%2D", "/Users/%5f",
     # raw characters
     "/a\\b", "/..\\x", "/a;b", "/a;jsessionid=1", "/..;/x", "/a#b", "/a?b#c", "/a b", "/a\tb", "/a\nb", "/a\rb",
-    "/a\x00", "/a\x7f", "/a\x1f", "/a\xe9", "/a\u2215b", "/a\udcff", '/a"b', "/a<b", "/a>b", "/a[b", "/a]b", "/a^b", "/a`b",
-    "/a{b", "/a|b", "/a}b",
+    "/a\x00", "/a\x7f", "/a\x1f", "/a\xe9", "/a\u2215b", "/a\udcff", '/a"b', "/a<b", "/a>b", "/a[b", "/a]b",
+    "/a^b", "/a`b", "/a{b", "/a|b", "/a}b",
     # bad escapes, and escapes that are not UTF-8 or pose as ASCII
     "/%", "/%2", "/%zz", "/%u002f", "/%%32%65", "/a%c0%af", "/a%c0%ae", "/a%e0%80%af", "/a%ff", "/a%ed%a0%80", "/a%c3",
     "/a%c2%85", "/a%ef%bc%8f", "/%ef%bc%8e%ef%bc%8e", "/%e2%80%a5/x", "/a%ef%bc%bc", "/a%e2%80%a4", "/a%ef%bc%9b",

@@ -84,13 +84,11 @@ class StrictHandler(ResponseHandler):
         self.abort()
 
     def _fail(self, error: AnswerTooLarge) -> None:
-        payload, transport = self._payload, self.transport
-        self._parser = self._payload = None  # else the cut would replace the error
         self.set_exception(error)
-        if payload is not None:
-            payload.set_exception(error)
-        if transport is not None:
-            transport.abort()
+        if self._payload is not None:
+            self._payload.set_exception(error)
+        if self.transport is not None:
+            self.transport.abort()  # not self.abort(), which forgets the error
 
     def _holds_half_an_answer(self) -> bool:
         """Whether bytes came in one piece with the last answer that begin another one.

@@ -33,7 +33,7 @@ CONNECT_SECONDS = 5.0  # name, TCP and TLS together; a node that needs longer is
 PROBE_SECONDS = 10.0
 _PROBE_PLACES = 1  # the clients' places are counted by admission; a probe shall not wait for one
 
-_INVENTED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")  # by aiohttp, unless told not to
+_INVENTED = ("Content-Type",)  # by aiohttp, unless told not to; the others that it invents are given
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +179,10 @@ def open_upstreams(tenants: dict[str, Tenant], old: dict[str, Upstream] | None =
 
 async def _exchange(message: ClientRequest, connection: Connection, max_bytes: int) -> WireAnswer:
     response = await message.send(connection)
-    try:
-        await response.start(connection)
-        answer = _head(response)
-        check_head(answer, max_bytes)
-        return WireAnswer(answer.version, answer.status, answer.fields, await _read_body(response, max_bytes))
-    finally:
-        response.close()
+    await response.start(connection)
+    answer = _head(response)
+    check_head(answer, max_bytes)
+    return WireAnswer(answer.version, answer.status, answer.fields, await _read_body(response, max_bytes))
 
 
 def _head(response: ClientResponse) -> WireAnswer:

@@ -71,7 +71,9 @@ def retry_after_seconds(request_id: RequestId, dialect: Dialect, wished: int | N
 
 
 def _error(status: int, reason: Reason, request_id: RequestId, extra: tuple[tuple[str, str], ...]) -> Answer:
-    detail = f"{reason.detail} [{reason.slug}, request {request_id}]"
+    # SECURITY: failed authentications read alike, whatever was wrong with the credential.
+    shown = "" if reason.status == 401 else f"{reason.slug}, "
+    detail = f"{reason.detail} [{shown}request {request_id}]"
     body = error_body(status, detail, reason.scim_type)
     return Answer(status, (("Content-Type", SCIM_JSON), *extra, *ALWAYS, ("X-Request-Id", request_id)), body)
 

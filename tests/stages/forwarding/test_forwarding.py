@@ -68,6 +68,7 @@ async def test_a_write_always_says_its_length_and_is_never_chunked(method: str) 
 
         assert [seen.all("Content-Length") for seen in upstream.requests] == [["0"], [str(len(BODY))], [str(MiB + 8)]]
         assert not any(seen.all("Transfer-Encoding") or seen.all("Expect") for seen in upstream.requests)
+        assert upstream.requests[0].all("Content-Type") == []
 
 
 async def test_a_read_has_no_body_framing() -> None:

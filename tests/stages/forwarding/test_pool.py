@@ -10,6 +10,7 @@ from aiohttp.http_parser import HttpResponseParser
 from gateway.exchange import Stage
 from gateway.refusal import Reason
 from gateway.stages.forwarding import Upstream
+from gateway.stages.forwarding.pool import StrictHandler
 from tests.stages.forwarding.building import (
     BODY,
     OK,
@@ -24,6 +25,7 @@ from tests.upstreams import (
     Conversation,
     answers,
     answers_then_closes,
+    http_answer,
     json_answer,
     scripted_upstream,
 )
@@ -38,6 +40,32 @@ async def test_one_connection_carries_request_after_request() -> None:
 
         assert len(upstream.received) == 1
         assert len(upstream.requests) == 15
+
+
+async def test_the_measure_of_bytes_is_taken_for_each_answer_anew() -> None:
+    large = http_answer(200, {}, b'{"a":"' + b"x" * 60_000 + b'"}')
+    async with path_to_script(answers(large), max_answer_bytes=65536) as (path, upstream):
+        for _ in range(10):
+            assert (await path.forward()).reason is None
+
+        assert len(upstream.received) == 1
+
+
+async def test_a_connection_given_up_sends_nothing_more() -> None:
+    """A close would first flush the rest of a request that nobody waits for, or wait for a TLS farewell."""
+    transport = FakeTransport()
+    handler = StrictHandler(asyncio.get_running_loop(), max_answer_bytes=1, life_seconds=1)
+    handler.connection_made(transport)
+    handler.close()
+
+    assert transport.aborted
+
+
+class FakeTransport(asyncio.Transport):
+    aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 STRAY = json_answer({"id": "somebody-else"})

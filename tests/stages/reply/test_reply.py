@@ -151,6 +151,15 @@ def test_a_401_says_how_to_authenticate_and_a_405_what_is_allowed() -> None:
     assert dict(not_allowed.fields)["Allow"] == "GET, POST"
 
 
+@pytest.mark.parametrize(
+    "reason", [reason for reason in Reason if reason.status == 401], ids=lambda reason: reason.slug
+)
+def test_failed_authentications_read_alike(reason: Reason) -> None:
+    answer = present_refusal(Refusal(reason, note="why"), trail())
+
+    assert answer == present_refusal(Refusal(Reason.CREDENTIAL_MISSING), trail())
+
+
 def test_unparsed_bytes_get_a_scim_error_that_reflects_nothing() -> None:
     answer = present_unparsed(Unparsed(RequestId("req-9"), NOW, "192.0.2.1", Reason.HEAD_MALFORMED, "<script>"))
 

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.exchange import RequestId, Trail, Unparsed
+from gateway.journal import Journal
+from gateway.metrics import Metrics
+from gateway.refusal import Reason, Refusal
+from gateway.stages.recording import Recording
+from tests import worlds
+from tests.audit import trails
+from tests.journal.disks import FailingDisk
+
+
+class Scene:
+    """A recording over a real journal, on a disk that can be made to fail, at a time that stands."""
+
+    def __init__(self, journal: Journal, disk: FailingDisk) -> None:
+        self.journal, self.disk = journal, disk
+        self.metrics = Metrics(["jira"], version="test")
+        self.seconds = 1000.0
+        self.recording = self.under("refuse")
+
+    def under(self, on_failure: Literal["refuse", "serve-reads"]) -> Recording:
+        return Recording(
+            self.journal,
+            self.metrics,
+            instance="gw-1",
+            on_failure=on_failure,
+            now=lambda: worlds.NOW,
+            clock=lambda: self.seconds,
+        )
+
+    def break_disk(self) -> None:
+        self.disk.free_bytes = 0
+
+    def mend_disk(self) -> None:
+        self.disk.free_bytes = None
+
+    def lines(self) -> list[dict[str, Any]]:
+        content = b"".join(path.read_bytes() for path in sorted(self.journal.directory.glob("audit-*.jsonl")))
+        return [json.loads(line) for line in content.splitlines()]
+
+    def events(self) -> list[str]:
+        return [line["event"] for line in self.lines()]
+
+    def metric(self, name: str, **labels: str) -> float:
+        families = text_string_to_metric_families(self.metrics.render()[0].decode())
+        return sum(
+            s.value for f in families for s in f.samples if s.name == name and labels.items() <= s.labels.items()
+        )
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    disk = FailingDisk()
+    async with Journal(tmp_path, disk=disk) as journal:
+        yield Scene(journal, disk)
+
+
+def write() -> Trail:
+    return trails.served(operation=trails.write(), delivery=None, answer=None)
+
+
+def unparsed(address: str = "203.0.113.9") -> Unparsed:
+    return Unparsed(RequestId("req-9"), worlds.NOW, address, Reason.HEAD_MALFORMED, "bare LF")
+
+
+async def test_a_write_is_on_record_before_and_after(scene: Scene) -> None:
+    await scene.recording.record_intent(write())
+    await scene.recording.record_outcome(trails.served(operation=trails.write()))
+
+    assert [(line["seq"], line["event"], line["request"]) for line in scene.lines()] == [
+        (1, "intent", "req-1"),
+        (2, "outcome", "req-1"),
+    ]
+    assert scene.metric("scim_gateway_audit_events_total", event="intent", result="written") == 1
+
+
+async def test_a_write_that_cannot_be_recorded_is_refused(scene: Scene) -> None:
+    scene.break_disk()
+
+    with pytest.raises(Refusal) as refused:
+        await scene.recording.record_intent(write())
+    assert refused.value.reason is Reason.RECORD_UNAVAILABLE
+    assert "No space left" in refused.value.note
+    assert scene.metric("scim_gateway_audit_events_total", event="intent", result="failed") == 1
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "trail", "refuses"),
+    [
+        ("refuse", trails.served(), True),
+        ("refuse", trails.served(operation=None, refusal=Refusal(Reason.JSON_MALFORMED)), True),
+        ("refuse", trails.served(operation=trails.write()), True),
+        ("serve-reads", trails.served(), False),
+        ("serve-reads", trails.served(operation=None, refusal=Refusal(Reason.JSON_MALFORMED)), False),
+        ("serve-reads", trails.served(operation=trails.write()), True),
+        ("refuse", trails.turned_away(), False),
+        ("serve-reads", trails.turned_away(), False),
+    ],
+)
+async def test_only_strangers_and_reads_by_leave_are_answered_without_a_record(
+    scene: Scene, on_failure: Literal["refuse", "serve-reads"], trail: Trail, refuses: bool
+) -> None:
+    recording = scene.under(on_failure)
+    scene.break_disk()
+    try:
+        await recording.record_outcome(trail)
+    except Refusal as refusal:
+        assert refuses
+        assert refusal.reason is Reason.RECORD_UNAVAILABLE
+    else:
+        assert not refuses
+
+
+async def test_bytes_that_are_no_request_are_on_record_and_counted(scene: Scene) -> None:
+    await scene.recording.record_unparsed(unparsed())
+
+    assert [line["reason"] for line in scene.lines()] == ["head-malformed"]
+    assert scene.metric("scim_gateway_requests_rejected_total", reason="head-malformed") == 1
+
+
+async def test_bytes_that_are_no_request_are_refused_although_they_cannot_be_recorded(scene: Scene) -> None:
+    scene.break_disk()
+
+    await scene.recording.record_unparsed(unparsed())
+
+
+async def test_strangers_beyond_their_lines_are_told_by_number(scene: Scene) -> None:
+    for _ in range(15):
+        await scene.recording.record_outcome(trails.turned_away(address="203.0.113.9"))
+        await scene.recording.record_unparsed(unparsed())
+    await scene.recording.flush()
+    assert scene.events() == ["refusal", "unparsed"] * 10  # the minute is not over
+
+    scene.seconds += 60
+    await scene.recording.flush()
+    assert scene.lines()[-1]["event"] == "suppressed"
+    assert (scene.lines()[-1]["address"], scene.lines()[-1]["count"]) == ("203.0.113.9", 10)
+    assert scene.metric("scim_gateway_strangers_suppressed_total") == 10
+
+
+async def test_no_client_is_ever_suppressed(scene: Scene) -> None:
+    for _ in range(25):
+        await scene.recording.record_outcome(trails.served(refusal=Refusal(Reason.RATE_EXCEEDED), operation=None))
+
+    assert len(scene.lines()) == 25
+
+
+async def test_counts_go_on_record_at_the_end_although_the_minute_is_not_over(scene: Scene) -> None:
+    for _ in range(21):
+        await scene.recording.record_unparsed(unparsed())
+    await scene.recording.flush(at_end=True)
+
+    assert scene.lines()[-1]["count"] == 1
+
+
+async def test_counts_that_cannot_be_written_wait_for_a_better_time(scene: Scene) -> None:
+    for _ in range(25):
+        await scene.recording.record_unparsed(unparsed())
+    scene.break_disk()
+    scene.seconds += 60
+    await scene.recording.flush()
+    scene.mend_disk()
+    scene.seconds += 60
+    await scene.recording.flush()
+
+    assert [line["count"] for line in scene.lines() if line["event"] == "suppressed"] == [5]
+
+
+async def test_the_log_is_found_to_work_again_although_nobody_calls(scene: Scene) -> None:
+    scene.break_disk()
+    for _ in range(2):
+        with pytest.raises(Refusal):
+            await scene.recording.record_outcome(trails.served(operation=trails.write()))
+    await scene.recording.flush()
+    assert scene.journal.problem
+
+    scene.mend_disk()
+    await scene.recording.flush()
+    await scene.recording.flush()
+    assert scene.journal.problem is None
+    assert [(line["notice"], line["details"]) for line in scene.lines()] == [
+        ("audit-recovered", {"unrecorded": {"outcome": 2}})
+    ]
+
+
+async def test_a_notice_is_on_record_with_its_details(scene: Scene) -> None:
+    assert await scene.recording.notice("start", version="1.0")
+
+    assert [(line["notice"], line["details"]) for line in scene.lines()] == [("start", {"version": "1.0"})]
+
+
+async def test_a_notice_that_cannot_be_written_raises_nothing(scene: Scene) -> None:
+    scene.break_disk()
+
+    assert not await scene.recording.notice("stop")
+
+
+def accesses(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    return [vars(record) for record in caplog.records if record.name == "gateway.access"]
+
+
+async def test_the_log_tells_a_request_once(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await scene.recording.record_outcome(trails.served())
+    scene.recording.observe(trails.served())
+
+    (access,) = accesses(caplog)
+    assert (access["request"], access["tenant"], access["operation"]) == ("req-1", "jira", "user.get")
+    assert (access["status"], access["milliseconds"]) == (200, 2.6)
+
+
+@pytest.mark.parametrize("tell", [lambda: trails.turned_away(address="203.0.113.9"), unparsed])
+async def test_strangers_flood_the_log_no_more_than_the_audit_log(
+    scene: Scene, caplog: pytest.LogCaptureFixture, tell: Callable[[], Trail | Unparsed]
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(100):
+        told = tell()
+        if isinstance(told, Unparsed):
+            await scene.recording.record_unparsed(told)
+        else:
+            await scene.recording.record_outcome(told)
+            scene.recording.observe(told)
+
+    assert len(accesses(caplog)) == len(scene.lines()) == 20
