@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from gateway.metrics import Metrics
 from gateway.settings.models import AdminSection
 
-__all__ = ["Admin", "Check"]
+__all__ = ["Admin", "Check", "names_this_listener"]
 
 _INDEX = """scim-gateway: for operators
 
@@ -78,8 +78,10 @@ class Admin:
     @web.middleware
     async def _only_operators(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         # SECURITY: a web page whose name is rebound to this address must not read it through a browser.
-        if not _names_this_listener(request.host, self._section.endpoint.host):
-            return _text(421, "This listener is called by its IP address, as localhost, or as its settings name it.\n")
+        if not names_this_listener(request.host, self._section.endpoint.host):
+            return _text(
+                421, "This listener is called by its IP address, by a name without a dot, or as its settings name it.\n"
+            )
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -115,7 +117,7 @@ def _line(name: str, check: Check) -> str:
     return f"{mark}{name} {state}{f': {text}' if text else ''}{aside}"
 
 
-def _names_this_listener(host: str, configured: str) -> bool:
+def names_this_listener(host: str, configured: str) -> bool:
     """Whether a Host is an IP address, as configured, or a name without a dot, such as localhost or a container's.
 
     Only a name that its owner can point anywhere is of use for rebinding, and such a name has a dot.

@@ -14,7 +14,8 @@ from gateway.scim.documents import Document, JsonValue
 from gateway.scim.paths import attribute_name, is_schema
 
 # SECURITY: a key such as 'members[value eq "1"]' or " active" is no attribute, but lenient servers may take it for one.
-_KEY = re.compile(r"[^\s\[\]\"'\\]{1,256}")
+_KEY = re.compile(r"[^\s\[\]\"'\\.:]+(?:[.:][^\s\[\]\"'\\.:]+)*")
+_MAX_KEY_CHARACTERS = 256
 _SCHEMAS = "schemas"
 _LISTS = frozenset({"members"})  # an object where a list is due counts as its one element
 
@@ -56,7 +57,7 @@ def attributes_of(document: Document, reason: Reason) -> dict[str, JsonValue]:
     seen: set[str] = set()
     for name, value in _spread(document):
         place = name.lower().replace(".", ":")  # "name.givenName" and an extension's ":" may stand for the same
-        if place in seen or not _KEY.fullmatch(name):
+        if place in seen or not _KEY.fullmatch(name) or len(name) > _MAX_KEY_CHARACTERS:
             raise Refusal(reason, note="an attribute under two names, or a name that is none")
         seen.add(place)
         written[name] = value
@@ -80,7 +81,7 @@ def _spread(document: Document) -> Iterator[tuple[str, JsonValue]]:
             yield from spread_value(name, value)
         elif isinstance(value, dict):
             yield from _spread_schema(name, value)
-        elif value is not None and name:
+        elif name:
             yield name, value
         elif value is not None:
             raise Refusal(Reason.VALUE_MALFORMED, note="a core schema whose value is no object")

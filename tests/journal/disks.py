@@ -52,8 +52,13 @@ def line(sequence: int) -> bytes:
     return b'{"seq":%d}\n' % sequence
 
 
+def content(directory: Path) -> bytes:
+    """What all segments hold, in their order."""
+    return b"".join(path.read_bytes() for path in sorted(directory.glob("audit-*.jsonl")))
+
+
 def sequences(directory: Path) -> list[int]:
-    """The numbers of all lines, in the order of the files; every one of them whole."""
-    content = b"".join(path.read_bytes() for path in sorted(directory.glob("audit-*.jsonl")))
-    assert content.endswith(b"\n") or not content
-    return [int(entry[7:-1]) for entry in content.split(b"\n")[:-1]]
+    """The numbers of all lines, every one of them whole."""
+    found = content(directory)
+    assert found.endswith(b"\n") or not found
+    return [int(entry[7:-1]) for entry in found.split(b"\n")[:-1]]

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.journal import DirectoryInUse, Journal, JournalUnavailable
 from gateway.journal.segments import MakeLine
-from tests.journal.disks import FailingDisk, line, sequences
+from tests.journal.disks import FailingDisk, content, line, sequences
 
 
 async def test_lines_stand_in_the_order_in_which_they_were_asked_for(tmp_path: Path) -> None:
@@ -17,8 +17,7 @@ async def test_lines_stand_in_the_order_in_which_they_were_asked_for(tmp_path: P
     async with Journal(tmp_path) as journal:
         await asyncio.gather(*(journal.append(marked(mark)) for mark in range(50)))
 
-    (path,) = tmp_path.glob("audit-*")
-    assert path.read_bytes().splitlines() == [b'{"seq":%d,"mark":%d}' % (mark + 1, mark) for mark in range(50)]
+    assert content(tmp_path).splitlines() == [b'{"seq":%d,"mark":%d}' % (mark + 1, mark) for mark in range(50)]
 
 
 async def test_a_second_journal_in_one_directory_is_refused(tmp_path: Path) -> None:

@@ -168,3 +168,17 @@ def test_settings_never_show_their_secrets(tmp_path: Path) -> None:
 
     assert UPSTREAM_TOKEN not in repr(settings)
     assert UPSTREAM_TOKEN not in settings.model_dump_json()
+
+
+def test_what_stands_in_for_a_mistake_is_never_reported_itself(tmp_path: Path) -> None:
+    second = GOOD[GOOD.index("[tenants.jira]") : GOOD.index("[sources.okta]")].replace("tenants.jira", "tenants.wiki")
+    text = (GOOD + second.replace(sha256(TOKEN), sha256("another"))).replace(f'"{PATH}"', '"no path"')
+    text = text.replace('"tls/key.pem"', "5").replace('"https://scim.example.com"', '"https://scim_.example.com"')
+    found = examine(write_good(tmp_path, text), {})
+
+    assert sorted(problem.key for problem in found.errors) == [
+        "gateway.public_url",
+        "listen.key_file",
+        "tenants.jira.path",
+        "tenants.wiki.path",
+    ]

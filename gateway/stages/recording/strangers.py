@@ -22,14 +22,16 @@ class Strangers:
 
     began_at: float = 0.0  # monotonic seconds
     _lines: Counter[str] = field(default_factory=Counter)
+    _lines_of_all: int = 0
     _suppressed: Counter[str] = field(default_factory=Counter)
 
     def may_have_a_line(self, address: str) -> bool:
         """Count one refusal; whether it gets a line of its own."""
         origin = _origin(address)
         known = origin in self._lines or len(self._lines) < MAX_ADDRESSES
-        if known and self._lines[origin] < LINES_PER_ADDRESS and self._lines.total() < LINES_PER_WINDOW:
+        if known and self._lines[origin] < LINES_PER_ADDRESS and self._lines_of_all < LINES_PER_WINDOW:
             self._lines[origin] += 1
+            self._lines_of_all += 1
             return True
         self.add_suppressed(origin)
         return False
@@ -46,7 +48,7 @@ class Strangers:
     def take_suppressed(self, now: float) -> dict[str, int]:
         """Begin a new window; how many refusals of the old one have no line, by where they came from."""
         suppressed = dict(self._suppressed)
-        self.began_at = now
+        self.began_at, self._lines_of_all = now, 0
         self._lines.clear()
         self._suppressed.clear()
         return suppressed

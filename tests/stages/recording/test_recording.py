@@ -16,7 +16,7 @@ from gateway.refusal import Reason, Refusal
 from gateway.stages.recording import Recording
 from tests import worlds
 from tests.audit import trails
-from tests.journal.disks import FailingDisk
+from tests.journal.disks import FailingDisk, content
 
 
 class Scene:
@@ -45,8 +45,7 @@ class Scene:
         self.disk.free_bytes = None
 
     def lines(self) -> list[dict[str, Any]]:
-        content = b"".join(path.read_bytes() for path in sorted(self.journal.directory.glob("audit-*.jsonl")))
-        return [json.loads(line) for line in content.splitlines()]
+        return [json.loads(line) for line in content(self.journal.directory).splitlines()]
 
     def events(self) -> list[str]:
         return [line["event"] for line in self.lines()]
