@@ -210,7 +210,7 @@ class Instance:
             ValueError, FeedInvalid, OSError: they cannot be used; nothing has changed.
         """
         _refuse_fixed(self.settings, settings)
-        feeds = Feeds.of(settings)
+        feeds = Feeds.of(settings, self.feeds)
         before, upstreams = self.upstreams, open_upstreams(dict(settings.tenants), self.upstreams)
         # From here on nothing can fail, and nothing is awaited: a request sees the old settings or the new ones.
         self.feeds, self.upstreams, self.settings = feeds, upstreams, settings

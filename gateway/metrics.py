@@ -37,7 +37,6 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # 
 _OWN_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 5)
 _BYTES = (256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
 _CODES = {status.value: str(status.value) for status in HTTPStatus} | {499: "499"}
-_MAX_KINDS = 10_000  # kinds of requests that are told apart; no honest client comes near
 _AUTHENTICATION = frozenset({"source-forbidden", "too-many-failures"})
 _RATE_LIMIT = frozenset({"rate-exceeded", "no-place"})
 
@@ -72,7 +71,9 @@ class Metrics:
     Those that every request adds to are kept as their cached `labels`: looking labels up costs more than counting.
     """
 
-    def __init__(self, tenants: Iterable[str], *, version: str) -> None:
+    def __init__(self, tenants: Iterable[str], *, version: str, max_kinds: int = 10_000) -> None:
+        """At most `max_kinds` kinds of requests are told apart; no honest client comes near."""
+        self._max_kinds = max_kinds
         self._tenants = frozenset(tenants)
         self._kinds: set[tuple[str, str, str, str]] = set()  # tenant, resource, operation, code
         self._credentials: frozenset[tuple[str, str]] = frozenset()
@@ -153,7 +154,7 @@ class Metrics:
         kind = (tenant, resource, name, _code(trail.answer.status) if trail.answer else NONE)
         if kind in self._kinds:
             return kind
-        if len(self._kinds) >= _MAX_KINDS:
+        if len(self._kinds) >= self._max_kinds:
             return (OTHER, OTHER, OTHER, OTHER)
         self._kinds.add(kind)
         return kind

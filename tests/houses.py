@@ -51,7 +51,7 @@ class House:
 
 
 def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
-    """Settings of a house; `changes` are the tenant's, `gateway`, `listen`, `admin`, `audit` and `feeds` those of sections."""
+    """Settings of a house. `changes` are the tenant's; `gateway`, `listen`, `admin`, `audit`, `feeds` are sections."""
     certificates = make_development_certificates(directory / "tls", ("localhost", "127.0.0.1"))
     sections = {name: changes.pop(name, {}) for name in ("gateway", "listen", "admin", "audit", "feeds")}
     tenant = {
@@ -118,7 +118,7 @@ def house_in_a_thread(directory: Path, upstream: str, **changes: Any) -> Iterato
     def run() -> None:
         try:
             asyncio.run(live())
-        except BaseException as error:  # noqa: BLE001 - handed to the test's thread
+        except BaseException as error:  # handed to the test's thread
             box["error"] = error
         finally:
             ready.set()

@@ -14,6 +14,7 @@ TOKEN = "scimgw_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG_000000"
 UPSTREAM_TOKEN = "inside-secret-of-the-application-0123456789"
 PATH = "/scim/zbs848185728/v2"
 PUBLIC_URL = "https://scim.example.com"
+FIXTURES = Path(__file__).parent / "fixtures"
 NOW = 1_800_000_000.0  # 2027-01-15
 
 

@@ -129,11 +129,14 @@ def look(settings: Settings, now: float) -> list[Problem]:
 
 def _is_private(key: str, file: Path) -> Iterator[Problem]:
     try:
-        mode = file.stat().st_mode
+        found = file.stat()
     except OSError:
         return  # said elsewhere
-    if mode & 0o077 and file.is_file():
-        yield Problem(key, f"{file} is readable by others (mode {stat.S_IMODE(mode):o}); chmod 600 {file}")
+    mode = stat.S_IMODE(found.st_mode)
+    # root may give a secret to the gateway's own group, as Kubernetes does with fsGroup and systemd with credentials.
+    allowed = 0o740 if found.st_uid == 0 and found.st_gid != 0 else 0o700
+    if mode & ~allowed & 0o777 and file.is_file():
+        yield Problem(key, f"{file} is readable by others (mode {mode:o}); chmod 600 {file}")
 
 
 def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:

@@ -41,7 +41,8 @@ def examine(path: Path, environ: Mapping[str, str] | None = None, now: float | N
     if drafted.settings is None:
         return Examination(None, drafted.problems)
     resolved, unread = secrets.resolve(drafted.settings)
-    later = [*rules.judge(drafted.settings), *unread, *checking.look(resolved, time.time() if now is None else now)]
+    found = [*rules.judge(drafted.settings), *rules.secrets_are_apart(resolved)]  # the latter also in files
+    later = [*found, *unread, *checking.look(resolved, time.time() if now is None else now)]
     problems = _each_once((*drafted.problems, *(problem for problem in later if drafted.still_stands(problem))))
     return Examination(_usable(drafted, resolved, problems), problems)
 

@@ -12,6 +12,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 
 FREE_FAILURES = 5  # a person who mistypes a token in Okta's form
 LONGEST_SECONDS = 300.0
+MOST_DOUBLINGS = 9  # 512 s, beyond the longest; 2.0**1024 is an OverflowError, reached in four days of failing
 FORGOTTEN_SECONDS = 900.0  # of quiet
 MAX_ADDRESSES = 10_000  # about 2 MiB
 
@@ -36,8 +37,12 @@ def fail(record: Record, now: float) -> tuple[Record, float | None]:
     if now < record.locked_until:
         return record, record.locked_until - now
     failures = record.failures + 1
-    seconds = min(2.0 ** (failures - FREE_FAILURES), LONGEST_SECONDS) if failures >= FREE_FAILURES else 0.0
-    return Record(failures, now, now + seconds), None
+    return Record(failures, now, now + _lock_out_seconds(failures)), None
+
+
+def _lock_out_seconds(failures: int) -> float:
+    doublings = failures - FREE_FAILURES
+    return 0.0 if doublings < 0 else min(2.0 ** min(doublings, MOST_DOUBLINGS), LONGEST_SECONDS)
 
 
 def counted_as(address: str) -> str:

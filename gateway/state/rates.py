@@ -4,16 +4,17 @@ from __future__ import annotations
 
 
 def gcra(theoretical_arrival: float, now: float, rate: float, burst: int) -> tuple[float, float | None]:
-    """Judge one request: (new state, None) admits it, (old state, seconds to wait) does not. Pure.
+    """Judge one request: (state, None) admits it, (state, seconds to wait) does not. Pure.
 
     `theoretical_arrival` is when the next request would come if all came evenly, `rate` is per second, `burst` is how
-    many may come at once. A refused request costs nothing.
+    many may come at once. A refused request costs nothing. A state from a slower rate is cut to what these limits could
+    have come to, else a raised limit would be felt minutes later.
     """
     interval = 1 / rate
-    earliest = max(theoretical_arrival, now)
+    earliest = min(max(theoretical_arrival, now), now + burst * interval)
     wait = earliest - now - (burst - 1) * interval
     if wait > 1e-9:  # rounding shall not refuse the last of a burst
-        return theoretical_arrival, wait
+        return earliest, wait
     return earliest + interval, None
 
 

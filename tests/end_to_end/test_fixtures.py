@@ -12,9 +12,8 @@ from yarl import URL
 
 from tests.houses import house
 from tests.upstreams import answers, http_answer, json_answer, scripted_upstream
-from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN
+from tests.worlds import FIXTURES, PATH, TOKEN, UPSTREAM_TOKEN
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
 INSIDE_PATH = "/scim/tenant00001/v2"
 OPERATIONS = {
     "entra-01-test-connection": "user.list",

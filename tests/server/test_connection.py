@@ -11,6 +11,7 @@ import pytest
 from gateway.exchange import Answer
 from gateway.refusal import Reason
 from tests.server.building import FakePipeline, hear, served
+from tests.waiting import until
 
 GET = b"GET /Users HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /Users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/scim+json\r\n"
@@ -196,9 +197,7 @@ async def test_a_client_that_hangs_up_in_its_body_is_told_apart(tmp_path: Path) 
         writer.write(POST + b"Content-Length: 10\r\n\r\nabc")
         await it.pipeline.entered.wait()
         writer.transport.abort()
-        async with asyncio.timeout(2):
-            while not it.pipeline.refusals:
-                await asyncio.sleep(0.01)
+        await until(lambda: it.pipeline.refusals)
 
     assert [refusal.reason for refusal in it.pipeline.refusals] == [Reason.CLIENT_GONE]
     assert reader is not None
@@ -245,9 +244,7 @@ async def test_a_reader_that_takes_nothing_is_hung_up_on(tmp_path: Path) -> None
         reader, writer = await it.connect()
         reader._limit = 1  # type: ignore[attr-defined]  # a client that stops reading
         writer.write(GET)
-        async with asyncio.timeout(3):
-            while it.server.open_connections:
-                await asyncio.sleep(0.02)
+        await until(lambda: not it.server.open_connections)
         writer.transport.abort()
 
     assert it.server.open_connections == 0

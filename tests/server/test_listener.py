@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,11 @@ from cryptography import x509
 
 from gateway.server.http import assert_c_parser
 from gateway.server.listener import handshake_failure_name, listening_socket
-from tests.server.building import Served, hear, served, write_pair
+from tests.server.building import hear, served, write_pair
+from tests.waiting import until
 
 GET = b"GET /Users HTTP/1.1\r\nHost: localhost\r\n\r\n"
 GRADER = Path(".venv-tls/bin/python")
-
-
-async def until_counted(it: Served, name: str) -> None:
-    async with asyncio.timeout(2):
-        while not it.listener.handshakes[name]:
-            await asyncio.sleep(0.01)
 
 
 async def test_tls_1_2_and_1_3_are_spoken_with_aead_and_http_1_1(tmp_path: Path) -> None:
@@ -48,7 +44,7 @@ async def test_ciphers_without_forward_secrecy_or_aead_are_refused(tmp_path: Pat
         it.trusting.set_ciphers(ciphers)
         with pytest.raises(OSError, match=r".*"):
             await it.connect()
-        await until_counted(it, "no-shared-cipher")
+        await until(lambda: it.listener.handshakes["no-shared-cipher"])
 
 
 async def test_a_failed_handshake_has_a_name_and_an_address(tmp_path: Path) -> None:
@@ -58,9 +54,7 @@ async def test_a_failed_handshake_has_a_name_and_an_address(tmp_path: Path) -> N
         for data, name in ((b"GET / HTTP/1.1\r\n\r\n", "plain-http"), (b"\x00" * 50, "not-tls"), (b"", "timeout")):
             _, writer = await asyncio.open_connection("127.0.0.1", it.listener.port)
             writer.write(data)
-            async with asyncio.timeout(2):
-                while ("127.0.0.1", name) not in told:
-                    await asyncio.sleep(0.01)
+            await until(partial(told.__contains__, ("127.0.0.1", name)))
             writer.close()
         with pytest.raises(ssl.SSLCertVerificationError):
             await asyncio.open_connection(
@@ -79,9 +73,7 @@ async def test_connections_are_capped_and_service_returns_when_one_ends(tmp_path
         assert it.listener.rejected["connections"] == 1
         first[1].close()
         await first[1].wait_closed()
-        async with asyncio.timeout(2):
-            while it.server.open_connections > 1:
-                await asyncio.sleep(0.01)
+        await until(lambda: it.server.open_connections == 1)
         third = await it.connect()
         third[1].write(GET)
         assert b"200 OK" in await hear(third[0])
@@ -92,11 +84,8 @@ async def test_connections_are_capped_and_service_returns_when_one_ends(tmp_path
 async def test_handshakes_in_flight_are_capped_and_slow_strangers_do_not_stay(tmp_path: Path) -> None:
     async with served(tmp_path, max_handshakes=2, handshake_seconds=0.2) as it:
         strangers = [await asyncio.open_connection("127.0.0.1", it.listener.port) for _ in range(3)]
-        async with asyncio.timeout(2):
-            while it.listener.rejected["handshakes"] < 1:
-                await asyncio.sleep(0.01)
-            while it.listener.handshakes["timeout"] < 2:
-                await asyncio.sleep(0.01)
+        await until(lambda: it.listener.rejected["handshakes"] == 1)
+        await until(lambda: it.listener.handshakes["timeout"] == 2)
         assert b"200 OK" in await it.say(GET)
         for _, writer in strangers:
             writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,26 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, name: str, mod
     key = "listen.key_file" if name.startswith("tls") else "tenants.jira.upstream_token_file"
 
     assert f"chmod 600 {tmp_path / name}" in said(file, key)
+
+
+@pytest.mark.parametrize(("mode", "fine"), [(0o440, True), (0o640, True), (0o644, False), (0o660, False)])
+def test_root_may_give_a_secret_to_the_gateways_own_group(tmp_path: Path, mode: int, fine: bool) -> None:
+    file = write_good(tmp_path)
+    secret = tmp_path / "jira-secret"
+    try:
+        os.chown(secret, 0, 12345)
+    except PermissionError:
+        pytest.skip("only root can give files away")
+    secret.chmod(mode)
+
+    assert (said(file, "tenants.jira.upstream_token_file") == "") is fine
+
+
+def test_one_token_in_two_files_is_found(tmp_path: Path) -> None:
+    second = '[[tenants.jira.credentials]]\nname = "again"\ntoken_file = "token"\n\n[sources.okta]'
+    file = spoil(tmp_path, ("[sources.okta]", second), token=TOKEN)
+
+    assert "is the secret of" in said(file, "tenants.jira.credentials.1.token_sha256")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ def test_the_lock_out_doubles_and_has_an_end() -> None:
     assert locks[-1] == LONGEST_SECONDS
 
 
+def test_failing_for_days_is_counted_like_failing_for_an_hour() -> None:
+    record, now = after(1200)
+
+    assert record.locked_until - now == LONGEST_SECONDS
+
+
 def test_a_failure_within_a_lock_out_says_how_long_and_does_not_lengthen_it() -> None:
     record, now = after(FREE_FAILURES + 3)
     same, wait = fail(record, now + 1)

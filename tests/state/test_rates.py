@@ -19,6 +19,17 @@ def test_a_burst_passes_and_the_next_one_waits_one_interval() -> None:
     assert wait == pytest.approx(0.1)
 
 
+def test_a_debt_of_a_lower_rate_ends_with_it() -> None:
+    arrival = 0.0
+    for _ in range(200):
+        arrival, _ = gcra(arrival, 100.0, rate=1, burst=200)
+
+    arrival, wait = gcra(arrival, 100.0, rate=50, burst=200)
+
+    assert wait == pytest.approx(1 / 50)
+    assert gcra(arrival, 100.02 + 1e-6, rate=50, burst=200)[1] is None
+
+
 def test_a_refused_request_costs_nothing() -> None:
     arrival, _ = gcra(0.0, 100.0, rate=1, burst=1)
     after, wait = gcra(arrival, 100.0, rate=1, burst=1)
@@ -53,6 +64,23 @@ def test_whoever_waits_as_told_is_admitted(rate: float, burst: int) -> None:
         arrival, wait = gcra(arrival, now, rate, burst)
 
     assert gcra(arrival, now + wait + 1e-6, rate, burst)[1] is None
+
+
+async def test_a_raised_rate_is_not_held_up_by_what_the_old_one_counted() -> None:
+    rates = Rates()
+    for _ in range(200):
+        await rates.take("a", 5.0, 1, 200)
+    wait = await rates.take("a", 5.0, 50, 200)
+
+    assert wait == pytest.approx(1 / 50)
+    assert await rates.take("a", 5.0 + 1 / 50, 50, 200) is None
+
+
+@given(st.floats(0, 1e6), st.floats(0.1, 100), st.integers(1, 20))
+def test_nobody_waits_longer_than_for_one_request(ahead: float, rate: float, burst: int) -> None:
+    _, wait = gcra(1000.0 + ahead, 1000.0, rate, burst)
+
+    assert wait is None or wait <= 1 / rate + 1e-6
 
 
 async def test_tenants_have_rates_of_their_own_and_a_new_limit_counts_at_once() -> None:

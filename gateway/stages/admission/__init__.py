@@ -7,7 +7,7 @@ import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from gateway.exchange import Client, Request
+from gateway.exchange import Client
 from gateway.refusal import Reason, Refusal
 from gateway.state.places import Places
 from gateway.state.rates import Rates
@@ -23,7 +23,7 @@ class Admission:
         self._clock = clock  # monotonic seconds
 
     @asynccontextmanager
-    async def admit(self, client: Client, request: Request) -> AsyncIterator[None]:
+    async def admit(self, client: Client) -> AsyncIterator[None]:
         """Hold a place until the block ends, however it ends.
 
         Raises:

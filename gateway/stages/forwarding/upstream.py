@@ -92,8 +92,11 @@ class Upstream:
         return Delivery((asked.attempt,), verdict.answer, verdict.reason, verdict.note)
 
     async def probe(self) -> ProbeResult:
-        """Ask without a credential whether anybody is there."""
-        asked = await self._ask(probe_request(self.tenant), PROBE_SECONDS)
+        """Ask without a credential whether anybody is there. Never raises for it, being called in a loop."""
+        try:
+            asked = await self._ask(probe_request(self.tenant), PROBE_SECONDS)
+        except Refusal as refusal:
+            return ProbeResult(False, False, 0, refusal.note)
         if asked.answer is None:
             return ProbeResult(False, False, asked.attempt.seconds, asked.attempt.note)
         problem = probe_problem(asked.answer.status, asked.answer.fields, asked.answer.body)

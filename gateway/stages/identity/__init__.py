@@ -76,7 +76,8 @@ class Identity:
         try:
             known = self._credentials.find(request.fields, place.tenant_name, request.received_at)
         except Refusal as refusal:
-            raise await self._count_failure(request, refusal) from refusal
+            await self._count_failure(request, refusal)
+            raise
         await self._last_use.remember(place.tenant_name, known.name, Use(request.received_at, request.address))
         return self._client(place, known)
 
@@ -84,12 +85,11 @@ class Identity:
         base = self._public_url + place.tenant.path
         return Client(place.tenant_name, place.tenant, known.name, place.path, place.query, base)
 
-    async def _count_failure(self, request: Request, refusal: Refusal) -> Refusal:
+    async def _count_failure(self, request: Request, refusal: Refusal) -> None:
         wait = await self._failures.fail(request.address, self._clock())
-        if wait is None:
-            return refusal
-        note = f"locked out; {refusal.reason.slug}"
-        return Refusal(Reason.TOO_MANY_FAILURES, note=note, retry_after_seconds=math.ceil(wait))
+        if wait is not None:
+            note = f"locked out; {refusal.reason.slug}"
+            raise Refusal(Reason.TOO_MANY_FAILURES, note=note, retry_after_seconds=math.ceil(wait)) from refusal
 
     def _check_host(self, request: Request) -> None:
         values = request.fields.all("Host")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,6 @@ from gateway.stages.identity.sources import (
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 5.0
-
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
@@ -33,7 +30,6 @@ class FeedState:
 
     feed: Feed
     digest: bytes  # of the content last looked at, taken or not
-    loaded_at: float  # Unix seconds
     refused: str = ""  # why the present content is not used; "" when it is
 
     @property
@@ -42,30 +38,30 @@ class FeedState:
 
 
 class Feeds:
-    """The present networks of every tenant.
+    """The present networks of every tenant; `of` builds it."""
 
-    Raises:
-        FeedInvalid: a feed is not usable at the start.
-    """
-
-    def __init__(self, sources: Mapping[str, SourceFeed], tenants: Mapping[str, Tenant]) -> None:
+    def __init__(
+        self, sources: Mapping[str, SourceFeed], tenants: Mapping[str, Tenant], states: dict[str, FeedState]
+    ) -> None:
         self._sources, self._tenants = sources, tenants
-        self.states = {name: _first(name, source.file) for name, source in sources.items()}
+        self.states = states
         self._rebuild()
 
     @classmethod
-    def of(cls, settings: Settings) -> Feeds:
-        return cls(settings.sources, settings.tenants)
+    def of(cls, settings: Settings, before: Feeds | None = None) -> Feeds:
+        """The feeds of the settings; a feed of the same file is taken over from `before` until the next look.
+
+        Raises:
+            FeedInvalid: a new feed is not usable.
+        """
+        # SECURITY: reading all afresh would make a reload believe the very feed that was refused.
+        kept = before._kept(settings.sources) if before else {}
+        states = {name: kept.get(name) or _first(name, source.file) for name, source in settings.sources.items()}
+        return cls(settings.sources, settings.tenants, states)
 
     def networks(self, tenant_name: str) -> Networks | None:
         """Where a tenant may be called from; None: from anywhere."""
         return self._networks[tenant_name]
-
-    async def watch(self, interval_seconds: float = POLL_SECONDS) -> None:
-        """Look again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(interval_seconds)
-            await self.look()
 
     async def look(self) -> None:
         """Take changed feeds that are good; keep the old one instead of a bad one, and say so once."""
@@ -77,6 +73,9 @@ class Feeds:
             self.states[name] = state
         if changed:
             self._rebuild()
+
+    def _kept(self, sources: Mapping[str, SourceFeed]) -> dict[str, FeedState]:
+        return {name: state for name, state in self.states.items() if sources.get(name) == self._sources[name]}
 
     def _rebuild(self) -> None:
         feeds = {name: state.feed for name, state in self.states.items()}
@@ -90,7 +89,7 @@ class Feeds:
 def _first(name: str, file: Path) -> FeedState:
     try:
         content = _read(file)
-        return FeedState(read_feed(content), hashlib.sha256(content).digest(), time.time())
+        return FeedState(read_feed(content), hashlib.sha256(content).digest())
     except (OSError, FeedInvalid) as error:
         raise FeedInvalid(f"sources.{name}.file: {error}") from error
 
@@ -99,7 +98,7 @@ def _next(state: FeedState, file: Path, used_cells: tuple[str, ...]) -> FeedStat
     try:
         content = _read(file)
     except OSError as error:
-        return FeedState(state.feed, b"", state.loaded_at, f"cannot be read: {error.strerror}")
+        return FeedState(state.feed, b"", f"cannot be read: {error.strerror}")
     digest = hashlib.sha256(content).digest()
     if digest == state.digest:
         return state
@@ -107,8 +106,8 @@ def _next(state: FeedState, file: Path, used_cells: tuple[str, ...]) -> FeedStat
         feed = read_feed(content)
         refuse_shrunken(state.feed, feed, used_cells)
     except FeedInvalid as error:
-        return FeedState(state.feed, digest, state.loaded_at, str(error))
-    return FeedState(feed, digest, time.time())
+        return FeedState(state.feed, digest, str(error))
+    return FeedState(feed, digest)
 
 
 def _read(file: Path) -> bytes:
@@ -122,5 +121,5 @@ def _read(file: Path) -> bytes:
 def _say(name: str, before: FeedState, after: FeedState) -> None:
     if after.refused and after.refused != before.refused:
         log.error("the feed %s is refused and its old networks are kept: %s", name, after.refused)
-    elif after.loaded_at != before.loaded_at:
+    elif after.feed is not before.feed:
         log.warning("the feed %s has changed: %d networks, before %d", name, after.networks, before.networks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from gateway.settings.models import Network
 from gateway.settings.values import FeedCell, parse_source
@@ -32,7 +32,7 @@ def read_feed(content: bytes) -> Feed:
     try:
         document = json.loads(content)
         cells = {
-            cell: tuple(ip_network(entry) for entry in inner["ip_ranges"])
+            cell: tuple(map(_network, inner["ip_ranges"]))
             for cell, inner in document.items()
             if isinstance(inner, dict) and isinstance(inner.get("ip_ranges"), list)
         }
@@ -41,6 +41,14 @@ def read_feed(content: bytes) -> Feed:
     if not any(cells.values()):
         raise FeedInvalid("holds no networks")
     return cells
+
+
+def _network(entry: object) -> Network:
+    """As an entry of a tenant's `sources`; a number is none, though `ipaddress` would take it for an address."""
+    source = parse_source(entry) if isinstance(entry, str) else None
+    if source is None or isinstance(source, FeedCell):
+        raise ValueError("an entry of ip_ranges is no network")
+    return source
 
 
 def refuse_shrunken(old: Feed, new: Feed, used_cells: Iterable[str]) -> None:
@@ -52,7 +60,7 @@ def refuse_shrunken(old: Feed, new: Feed, used_cells: Iterable[str]) -> None:
     sizes = [("", sum(map(len, old.values())), sum(map(len, new.values())))]
     sizes += [(f"cell {cell} ", len(old.get(cell, ())), len(new.get(cell, ()))) for cell in used_cells]
     for what, before, after in sizes:
-        if after * 2 < before or (before and not after):
+        if after * 2 < before:
             raise FeedInvalid(f"{what}shrank from {before} to {after} networks")
 
 

@@ -69,6 +69,14 @@ async def test_a_broken_answer_or_none_is_not_reachable() -> None:
         assert path.upstream.health.healthy is False
 
 
+async def test_a_probe_of_a_closed_upstream_finds_nobody_and_does_not_raise() -> None:
+    async with path_to_script(answers(KANTEGA)) as (path, upstream):
+        await path.upstream.aclose()
+
+        assert not (await path.forwarding.probe("jira")).reachable
+        assert upstream.received == []
+
+
 async def test_nothing_is_known_before_the_first_word() -> None:
     async with path_to(make_tenant()) as path:
         assert path.upstream.health.healthy is None

@@ -16,6 +16,7 @@ from tests.worlds import NOW, TOKEN, sha256, tenant
 
 OTHER = "another-token-of-another-tenant-0123456789"
 OLD = "old-token-still-valid-for-a-while-0123456789"
+VISIBLE = "".join(map(chr, range(0x21, 0x7F)))  # all that a token_file may hold
 PASSWORD = "pass:word with spaces, and ünicode 0123456789"
 
 INDEX = CredentialIndex(
@@ -24,6 +25,7 @@ INDEX = CredentialIndex(
             credentials=[
                 {"name": "new", "token_sha256": sha256(TOKEN)},
                 {"name": "old", "token_sha256": sha256(OLD), "expires": datetime.fromtimestamp(NOW, UTC)},
+                {"name": "visible", "token_sha256": sha256(VISIBLE)},
                 {"name": "basic", "username": "okta", "password_sha256": sha256(PASSWORD)},
             ]
         ),
@@ -38,6 +40,9 @@ def basic(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
+RIGHT = basic(f"okta:{PASSWORD}")
+
+
 def found(*values: str, now: float = NOW - 1) -> str:
     return INDEX.find(Fields(tuple(("Authorization", value) for value in values)), "jira", now).name
 
@@ -50,8 +55,10 @@ def found(*values: str, now: float = NOW - 1) -> str:
         (f"BEARER  {TOKEN}", "new"),
         (TOKEN, "new"),
         (f"Bearer {OLD}", "old"),
-        (f"Basic {basic(f'okta:{PASSWORD}')}", "basic"),
-        (f"basic {basic(f'okta:{PASSWORD}')}", "basic"),
+        (f"Bearer {VISIBLE}", "visible"),
+        (VISIBLE, "visible"),
+        (f"Basic {RIGHT}", "basic"),
+        (f"basic {RIGHT}", "basic"),
     ],
 )
 def test_every_way_okta_says_it_opens_the_path(value: str, name: str) -> None:
@@ -67,15 +74,21 @@ def test_every_way_okta_says_it_opens_the_path(value: str, name: str) -> None:
         ((f"Bearer {TOKEN}", ""), Reason.CREDENTIAL_AMBIGUOUS),
         ((f"Bearer {TOKEN}, Bearer {TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
         ((f"Bearer {TOKEN} {TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer {TOKEN},Bearer {TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"{TOKEN},{TOKEN}",), Reason.CREDENTIAL_UNKNOWN),
         ((f"Bearer\t{TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer {TOKEN}\x7f",), Reason.CREDENTIAL_AMBIGUOUS),
+        ((f"Bearer {TOKEN}\n",), Reason.CREDENTIAL_AMBIGUOUS),
         ((f"Bearer {TOKEN}\udcff",), Reason.CREDENTIAL_AMBIGUOUS),
         (("Bearer",), Reason.CREDENTIAL_UNKNOWN),  # a bare token of that name, which nobody has
+        ((f"Basic {RIGHT[:8]}!{RIGHT[8:]}",), Reason.CREDENTIAL_AMBIGUOUS),  # lenient readers skip the "!"
+        ((f"Basic {RIGHT} {RIGHT}",), Reason.CREDENTIAL_AMBIGUOUS),
         (("Basic !!!",), Reason.CREDENTIAL_AMBIGUOUS),
         ((f"Basic {basic('okta')}",), Reason.CREDENTIAL_AMBIGUOUS),
         (("Basic /////w==",), Reason.CREDENTIAL_AMBIGUOUS),
         ((f"Basic {basic(f'okta:{PASSWORD}x')}",), Reason.CREDENTIAL_UNKNOWN),
         ((f"Basic {basic(f'other:{PASSWORD}')}",), Reason.CREDENTIAL_UNKNOWN),
-        ((f"Basic {basic(f'okta:pass')}",), Reason.CREDENTIAL_UNKNOWN),
+        ((f"Basic {basic('okta:pass')}",), Reason.CREDENTIAL_UNKNOWN),
         ((f"Basic {basic(f':{TOKEN}')}",), Reason.CREDENTIAL_UNKNOWN),
         ((f"Digest {TOKEN}",), Reason.CREDENTIAL_AMBIGUOUS),
         ((f"Bearer {TOKEN[:-1]}",), Reason.CREDENTIAL_UNKNOWN),

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings.models import SourceFeed
+from gateway.settings.models import Settings
 from gateway.stages.identity.feeds import Feeds
 from gateway.stages.identity.sources import FeedInvalid
 from tests.stages.identity.test_sources import FEED, feed
-from tests.worlds import tenant
+from tests.worlds import settings, tenant
+
+
+def settings_with(file: Path) -> Settings:
+    return settings(tenants={"jira": tenant(sources=["okta:us_cell_1"])}, sources={"okta": {"file": file}})
 
 
 def feeds(file: Path) -> Feeds:
-    return Feeds({"okta": SourceFeed(file=file)}, {"jira": tenant(sources=["okta:us_cell_1"])})
+    return Feeds.of(settings_with(file))
 
 
 def allows(present: Feeds, address: str) -> bool:
@@ -54,6 +58,33 @@ async def test_a_bad_feed_keeps_the_old_one_says_so_once_and_heals(
     file.write_bytes(feed(FEED | {"new": ["10.0.0.0/8"]}))
     await present.look()
     assert not present.states["okta"].refused
+
+
+@pytest.mark.parametrize("content", [b"{}", feed({"us_cell_1": ["0.0.0.0/0"]})])
+@pytest.mark.parametrize("looked", [True, False])
+async def test_a_reload_believes_no_feed_that_was_refused(tmp_path: Path, content: bytes, looked: bool) -> None:
+    file = tmp_path / "ranges.json"
+    file.write_bytes(feed(FEED))
+    before = feeds(file)
+    file.write_bytes(content)
+    if looked:
+        await before.look()
+    after = Feeds.of(settings_with(file), before)
+    await after.look()
+
+    assert allows(after, "192.0.2.1")
+    assert not allows(after, "8.8.8.8")
+    assert after.states["okta"].refused
+
+
+def test_a_reload_that_names_another_file_takes_what_that_holds(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_bytes(feed(FEED))
+    new.write_bytes(feed({"us_cell_1": ["10.0.0.0/8"]}))
+    after = Feeds.of(settings_with(new), feeds(old))
+
+    assert allows(after, "10.1.1.1")
+    assert not allows(after, "192.0.2.1")
 
 
 @pytest.mark.parametrize("content", [None, b"{}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ class World:
         authorities = own_authorities(built, 8443)
         self.stage = Identity(built, authorities, Feeds.of(built), Failures(), self.last_use, lambda: self.now)
 
-    async def ask(self, token: str | None = TOKEN, target: str = PATH + "/Users", **changes: object) -> Client:
+    async def ask(self, token: str | None = TOKEN, target: str = PATH + "/Users", **changes: Any) -> Client:
         fields = [("Host", "scim.example.com"), *([("Authorization", f"Bearer {token}")] if token else [])]
         asked = replace(request(target=target, **changes), fields=Fields(tuple(fields)))
         return await self.stage.identify(asked, self.stage.locate(asked))

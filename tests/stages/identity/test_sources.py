@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.stages.identity.sources import FeedInvalid, Networks, networks_of, read_feed, refuse_shrunken
-from tests.end_to_end.test_fixtures import FIXTURES
+from tests.worlds import FIXTURES
 
 FEED = {"us_cell_1": ["192.0.2.0/25", "198.51.100.7/32"], "emea_cell_1": ["203.0.113.0/26"]}
 
@@ -39,6 +39,14 @@ def test_an_address_is_in_the_networks_that_are_named(address: str, inside: bool
 
     assert networks is not None
     assert (address in networks) is inside
+
+
+@pytest.mark.parametrize(("network", "address"), [("::/1", "192.0.2.1"), ("10.0.0.0/8", "::a00:1")])
+def test_a_network_of_one_version_holds_no_address_of_the_other(network: str, address: str) -> None:
+    networks = networks_of((network,), {})
+
+    assert networks is not None
+    assert address not in networks
 
 
 def test_no_sources_mean_from_anywhere_and_a_missing_cell_means_from_nowhere() -> None:
@@ -82,6 +90,10 @@ def test_what_is_no_cell_is_passed_over() -> None:
         feed({"a": []}),
         feed({"a": ["10.0.0.1/8"]}),
         feed({"a": ["nonsense"]}),
+        feed({"a": ["okta:us_cell_1"]}),
+        feed({"a": ["::ffff:192.0.2.0/121"]}),  # compared as IPv4, so it would match nobody
+        b'{"a": {"ip_ranges": [true]}}',  # a number would be an address, 0.0.0.1
+        b'{"a": {"ip_ranges": [3221225985]}}',
     ],
 )
 def test_a_feed_that_is_none_is_refused(content: bytes) -> None:

@@ -1,0 +1,128 @@
+"""Links show the public address outside and the upstream's inside, and nothing of the inside leaks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.scim.documents import Document
+from gateway.scim.links import public_location, publish_links, rewrite_links
+
+INSIDE = "http://jira-1.internal:5501/scim/t/v2"
+OUTSIDE = "https://scim.example.com/okta/v2"
+FROM = (INSIDE, "http://jira-2.internal:5501/scim/t/v2")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (f"{INSIDE}/Users/1", f"{OUTSIDE}/Users/1"),
+        (INSIDE, OUTSIDE),
+        (f"{INSIDE}/", f"{OUTSIDE}/"),
+        (f"{INSIDE}?a=b", f"{OUTSIDE}?a=b"),
+        ("HTTP://Jira-1.Internal:5501/scim/t/v2/Users/A%40b", f"{OUTSIDE}/Users/A%40b"),
+        ("http://jira-2.internal:5501/scim/t/v2/Users/1", f"{OUTSIDE}/Users/1"),
+        ("https://jira.corp/scim/t/v2/Users/1", f"{OUTSIDE}/Users/1"),  # the upstream's own idea of its name
+        ("http://10.0.0.7/jira/scim/t/v2/Users/1", f"{OUTSIDE}/Users/1"),
+        ("/scim/t/v2/Users/1", f"{OUTSIDE}/Users/1"),
+        ("//jira-1/scim/t/v2/Users/1", f"{OUTSIDE}/Users/1"),
+        (f"{OUTSIDE}/Users/1", f"{OUTSIDE}/Users/1"),
+        ("../Users/1", "../Users/1"),
+        ("/Users/1", "/Users/1"),
+        ("Users/1", "Users/1"),
+        ("urn:uuid:1", "urn:uuid:1"),
+        ("", ""),
+        (f"{INSIDE}0/Users/1", None),
+        ("http://jira-1.internal:5501/secure/Dashboard.jspa", None),
+        ("http://jira-1.internal:5501.evil.example/x", None),
+        ("https://user:pw@jira.corp/x", None),
+        ("//jira-1.internal/x", None),
+        ("\\\\jira-1\\share", None),
+        ("HTTPS:jira.corp/x", None),
+        ("ftp://jira.corp/x", None),
+        ("https://scim.example.com.internal/okta/v2/Users/1", None),
+        ("https://scim.example.com/okta/v2@jira.corp/", None),
+        (f"{INSIDE}/Users/1\r\nSet-Cookie: a=b", None),
+        (f"{INSIDE}/Users/é", None),
+    ],
+)
+def test_a_link_is_shown_in_public_form_or_not_at_all(value: str, shown: str | None) -> None:
+    assert public_location(value, from_bases=FROM, to_base=OUTSIDE) == shown
+
+
+@given(st.text(st.sampled_from("/scimt2v.:@?#ahp\\")) | st.text())
+def test_no_link_shows_the_inside(rest: str) -> None:
+    for value in (f"http://jira-1.internal{rest}", f"//jira-1.internal{rest}", f"{INSIDE}{rest}"):
+        shown = public_location(value, from_bases=FROM, to_base=OUTSIDE)
+        assert shown is None or "jira-1.internal" not in shown
+
+
+def test_every_link_of_a_list_is_published_and_strange_ones_are_dropped() -> None:
+    answer: Document = {
+        "totalResults": 1,
+        "Resources": [
+            {
+                "id": "1",
+                "meta": {"Location": f"{INSIDE}/Users/1", "resourceType": "User"},
+                "groups": [
+                    {"value": "g", "$ref": f"{INSIDE}/Groups/g"},
+                    {"value": "h", "$REF": "http://other.internal/h"},
+                ],
+                "manager": {"$ref": None, "value": "2"},
+                "location": f"{INSIDE}/not-a-link",
+                "profileUrl": "http://intranet/ada",
+            }
+        ],
+    }
+
+    assert publish_links(answer, from_bases=FROM, to_base=OUTSIDE)
+    assert answer["Resources"] == [
+        {
+            "id": "1",
+            "meta": {"Location": f"{OUTSIDE}/Users/1", "resourceType": "User"},
+            "groups": [{"value": "g", "$ref": f"{OUTSIDE}/Groups/g"}, {"value": "h"}],
+            "manager": {"$ref": None, "value": "2"},
+            "location": f"{INSIDE}/not-a-link",
+            "profileUrl": "http://intranet/ada",
+        }
+    ]
+
+
+def test_an_answer_without_links_is_left_alone() -> None:
+    answer: Document = {"id": "1", "meta": {"location": f"{OUTSIDE}/Users/1"}}
+
+    assert not publish_links(answer, from_bases=FROM, to_base=OUTSIDE)
+
+
+def test_what_comes_in_gets_the_upstreams_links_back_and_others_stay() -> None:
+    resource: Document = {
+        "meta": {"location": f"{OUTSIDE}/Users/1"},
+        "groups": [{"$ref": f"{OUTSIDE}/Groups/1"}, {"$ref": "https://other.example/x"}, {"$ref": f"{OUTSIDE}0/x"}],
+        "manager.$ref": f"{OUTSIDE}/Users/2",
+        "meta.location": f"{OUTSIDE}/Users/1",
+    }
+
+    assert rewrite_links(resource, from_bases=(OUTSIDE,), to_base=INSIDE)
+    assert resource == {
+        "meta": {"location": f"{INSIDE}/Users/1"},
+        "groups": [{"$ref": f"{INSIDE}/Groups/1"}, {"$ref": "https://other.example/x"}, {"$ref": f"{OUTSIDE}0/x"}],
+        "manager.$ref": f"{INSIDE}/Users/2",
+        "meta.location": f"{INSIDE}/Users/1",
+    }
+
+
+def test_what_comes_in_without_our_links_is_left_alone() -> None:
+    resource: Document = {"meta": {"location": "https://other.example/Users/1"}, "active": True}
+
+    assert not rewrite_links(resource, from_bases=(OUTSIDE,), to_base=INSIDE)
+
+
+def test_links_nested_ever_so_deep_are_published() -> None:
+    innermost: Document = {"$ref": f"{INSIDE}/Users/1"}
+    answer: Document = {"a": [innermost]}
+    for _ in range(5000):
+        answer = {"a": [answer]}
+
+    assert publish_links(answer, from_bases=FROM, to_base=OUTSIDE)
+    assert innermost == {"$ref": f"{OUTSIDE}/Users/1"}
