@@ -116,7 +116,6 @@ class Instance:
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
         self.upstreams = open_upstreams(dict(settings.tenants))
-        stack.push_async_callback(self._close_upstreams)
         self.certificates = Certificates(settings.listen)
         self.server = HttpServer(settings.listen, lambda: self.pipeline)
         listening = listening_socket(settings.listen.address)
@@ -124,6 +123,7 @@ class Instance:
         self.listener = Listener(listening, self.server, self.certificates.front)
         self.listener.on_handshake_failure = _log_handshake_failure
         self.pipeline = self._build_pipeline(settings)
+        stack.push_async_callback(self._close_upstreams)
         self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self))
         await self._admin.start()
         stack.push_async_callback(self._admin.stop)
@@ -170,9 +170,7 @@ class Instance:
 
     async def _probe(self) -> None:
         while True:
-            async with asyncio.TaskGroup() as probes:
-                for name in self.upstreams:
-                    probes.create_task(self.pipeline.forwarding.probe(name))
+            await self.pipeline.forwarding.probe_all()  # of the present pipeline: a reload puts another in its place
             await asyncio.sleep(PROBE_SECONDS)
 
     async def _tick(self) -> None:
@@ -247,8 +245,7 @@ class Instance:
         await self.server.drain(self.settings.gateway.drain_seconds)
 
     async def _close_upstreams(self) -> None:
-        for upstream in self.upstreams.values():
-            await upstream.aclose(1)
+        await self.pipeline.forwarding.aclose()
 
 
 def digest(settings: Settings) -> str:

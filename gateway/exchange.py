@@ -20,7 +20,7 @@ RequestId = NewType("RequestId", str)
 ReadBody = Callable[[int, float], Awaitable[bytes]]
 """Reads the body: `await read_body(max_bytes, max_seconds)`. Asks for it (100-continue) only when called.
 
-Raises Refusal: BODY_TOO_LARGE, BODY_TIMEOUT, BODY_CUT, CLIENT_GONE.
+Raises Refusal: BODY_TOO_LARGE, BODY_TIMEOUT, FRAMING_AMBIGUOUS (a malformed chunk), CLIENT_GONE.
 """
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from gateway.app import Instance
 from gateway.rehearsal.certificates import make_development_certificates
 from gateway.settings.models import Settings
+from tests.upstreams import unused_port
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
 
 
@@ -54,6 +55,7 @@ def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
     """Settings of a house. `changes` are the tenant's; `gateway`, `listen`, `admin`, `audit`, `feeds` are sections."""
     certificates = make_development_certificates(directory / "tls", ("localhost", "127.0.0.1"))
     sections = {name: changes.pop(name, {}) for name in ("gateway", "listen", "admin", "audit", "feeds")}
+    port = unused_port()  # links name it
     tenant = {
         "path": PATH,
         "client": "okta",
@@ -65,13 +67,13 @@ def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
     return Settings.model_validate(
         {
             "gateway": {
-                "public_url": "https://localhost",
+                "public_url": f"https://localhost:{port}",
                 "state_directory": directory / "state",
                 "drain_seconds": 2,
                 **sections["gateway"],
             },
             "listen": {
-                "address": "127.0.0.1:0",
+                "address": f"127.0.0.1:{port}",
                 "certificate_file": certificates.certificate_file,
                 "key_file": certificates.key_file,
                 **sections["listen"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from gateway.wire.heads import Head
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_BODY = (204, 304)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def new_request_id() -> RequestId:
@@ -69,8 +71,8 @@ def body_reader(request: BaseRequest, head: Head, transport: asyncio.WriteTransp
                 return await _read_bounded(request, max_bytes)
         except TimeoutError as error:
             raise Refusal(Reason.BODY_TIMEOUT) from error
-        except ConnectionError as error:
-            raise Refusal(Reason.CLIENT_GONE, note="before its body had come") from error
+        except OSError as error:  # a reset, or a TLS record that cannot be read
+            raise Refusal(Reason.CLIENT_GONE, note=f"before its body had come: {type(error).__name__}") from error
         except RequestPayloadError as error:
             raise Refusal(Reason.FRAMING_AMBIGUOUS, note="a malformed chunk") from error
 
@@ -87,7 +89,13 @@ async def _read_bounded(request: BaseRequest, max_bytes: int) -> bytes:
 
 
 def answer_bytes(answer: Answer, *, close: bool, for_head: bool = False) -> bytes:
-    """An answer on the wire. Always HTTP/1.1 whatever came in, always a length, never a banner."""
+    """An answer on the wire. Always HTTP/1.1 whatever came in, always a length, never a banner.
+
+    Raises:
+        ValueError: a field holds a control byte; a CR LF out of the upstream would begin a second answer.
+    """
+    if any(_CONTROL.search(name) or _CONTROL.search(value) for name, value in answer.fields):
+        raise ValueError("a field of the answer holds a control byte")
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Refused')}"]
     lines += [f"{name}: {value}" for name, value in answer.fields]
     if answer.status not in _WITHOUT_BODY:

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web import BaseRequest, RequestHandler, RequestPayloadError, StreamResponse
 from aiohttp.web_protocol import _ErrInfo
 
 from gateway.exchange import Unparsed
@@ -41,8 +41,8 @@ class Connection(RequestHandler):
     """The bytes of one client's connection."""
 
     __slots__ = (
-        "_address", "_body_left", "_busy", "_chunked", "_deadline", "_ended", "_head", "_limits", "_on_deadline",
-        "_pending", "_server", "_timer",
+        "_address", "_body_left", "_busy", "_chunks", "_deadline", "_ended", "_head", "_judged", "_limits",
+        "_on_deadline", "_pending", "_server", "_timer", "gone", "work",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer, loop: asyncio.AbstractEventLoop) -> None:
@@ -62,18 +62,23 @@ class Connection(RequestHandler):
         self._server = server
         self._limits = HeadLimits(listen.max_line_bytes, listen.max_fields)
         self._pending = bytearray()
+        self._judged = 0  # of the pending bytes, how many are known to be no whole head
         self._head: Head | None = None
         self._body_left = 0
-        self._chunked = self._busy = self._ended = False
+        self._chunks: StreamReader | None = None  # the chunked body under way, the last thing on its connection
+        self._busy = self._ended = False
         self._address = "unknown"
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._on_deadline: Callable[[], None] | None = None
+        self.work: asyncio.Task[None] | None = None  # aiohttp forgets it when the client goes, although it goes on
+        self.gone: asyncio.Future[None] = loop.create_future()
 
     # What comes in ---------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.work = self._task_handler
         self._address = peer_address(transport)
         self._within(self._server.listen.head_seconds, self.force_close)
 
@@ -82,12 +87,14 @@ class Connection(RequestHandler):
             self._timer.cancel()
         self._on_deadline = None
         super().connection_lost(exc)
+        if not self.gone.done():
+            self.gone.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        if self._chunked:
-            super().data_received(data)
+        if self._chunks is not None:
+            self._take_chunks(data, self._chunks)
             return
         body, rest = data[: self._body_left], data[self._body_left :]
         self._body_left -= len(body)
@@ -97,6 +104,13 @@ class Connection(RequestHandler):
             self._pending += rest
             self._take_head()
 
+    def _take_chunks(self, data: bytes, body: StreamReader) -> None:
+        if body.is_eof():
+            return  # nothing behind a chunked body is ever read
+        super().data_received(data)
+        if not body.is_eof() and self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            body.set_exception(RequestPayloadError())  # aiohttp's C parser leaves the reader waiting
+
     def _take_head(self) -> None:
         if self._busy:
             if len(self._pending) > _MAX_PENDING_BYTES:
@@ -105,21 +119,26 @@ class Connection(RequestHandler):
         if self._on_deadline != self._head_is_late:
             self._within(self._server.listen.head_seconds, self._head_is_late)
         try:
-            head = read_head(self._pending, self._limits)
+            head = read_head(self._pending, self._limits, self._judged)
         except Refusal as refusal:
             self._refuse(refusal)
             return
+        self._judged = len(self._pending)
         if head is not None:
             self._feed(head)
 
     def _feed(self, head: Head) -> None:
         self._on_deadline = None  # from here on, the pipeline keeps the time
-        self._busy, self._head, self._chunked = True, head, head.body_bytes is None
-        size = len(self._pending) if self._chunked else head.size + (head.body_bytes or 0)
+        self._busy, self._head, self._judged = True, head, 0
+        chunked = head.body_bytes is None
+        size = len(self._pending) if chunked else head.size + (head.body_bytes or 0)
         piece = bytes(self._pending[:size])
         del self._pending[:size]
-        self._body_left = 0 if self._chunked else size - len(piece)
+        self._body_left = 0 if chunked else size - len(piece)
         super().data_received(piece)
+        if chunked:
+            # Its request was parsed just now, and waits for the connection's task; or nothing was parsed but an error.
+            self._chunks = self._messages[0][1]
 
     def _end(self) -> None:
         """Read nothing more; the connection ends after the answer under way."""
@@ -170,7 +189,11 @@ class Connection(RequestHandler):
         assert head is not None  # noqa: S101 - fed before it was parsed
         ours = read_request(request, head, self._address)
         answer = await self._server.pipeline().serve(ours, body_reader(request, head, self.transport))
-        body_is_read = self._body_left == 0 and not self._chunked and request.content.at_eof()
+        body_is_read = self._body_left == 0 and self._chunks is None and request.content.at_eof()
+        if self._chunks is not None:
+            self._chunks = EMPTY_PAYLOAD  # what still comes is dropped unparsed: nobody waits for it
+        if request.content.exception() is not None:
+            self._lingering_time = 0.0  # aiohttp would read on, and log the malformed body with a traceback
         may_go_on = answer.status not in _LAST_STATUSES and not self._server.draining and not self._ended
         keep_alive = request.keep_alive and body_is_read and may_go_on
         data = answer_bytes(answer, close=not keep_alive, for_head=request.method == "HEAD")
@@ -216,6 +239,13 @@ class Connection(RequestHandler):
         """End the connection now, or after the answer under way."""
         if not self._busy and not self._pending:
             self.force_close()
+
+    def cut_off(self) -> None:
+        """End the connection and the request under way, which puts on record that it was cut short."""
+        if self.transport is not None:
+            self.transport.abort()
+        if self.work is not None:
+            self.work.cancel()
 
     # One timer ----------------------------------------------------------------------------------
 

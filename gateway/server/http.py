@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.pipeline import Pipeline
 
 _C_PARSER = "aiohttp._http_parser"
+_CONCLUDE_SECONDS = 5.0  # for the records of requests that a stop cuts off
 
 
 def assert_c_parser() -> None:
@@ -51,16 +52,24 @@ class HttpServer(Server):
         return len(self._connections)
 
     async def drain(self, within_seconds: float) -> None:
-        """Let requests under way end, each with the last answer of its connection; then hang up on the rest."""
+        """Let requests under way end, each with the last answer of its connection; then cut off the rest.
+
+        Returns when the last one is on record: what was cut off has a few seconds for that, and no more.
+        """
         self.draining = True
-        for connection in self.connections:
-            if isinstance(connection, Connection):
-                connection.hang_up_when_idle()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + within_seconds
-        while self._connections and loop.time() < until:  # noqa: ASYNC110 - see below
-            await asyncio.sleep(0.02)  # nobody tells when the last connection has gone
-        await self.shutdown(0.1)
+        connections = [connection for connection in self.connections if isinstance(connection, Connection)]
+        for connection in connections:
+            connection.hang_up_when_idle()
+        await _end_of(connections, within_seconds)
+        for connection in connections:
+            connection.cut_off()
+        await _end_of(connections, _CONCLUDE_SECONDS)
+
+
+async def _end_of(connections: list[Connection], within_seconds: float) -> None:
+    ends = [end for one in connections for end in (one.work, one.gone) if end is not None]
+    if ends:
+        await asyncio.wait(ends, timeout=within_seconds)
 
 
 async def _answer(request: BaseRequest) -> StreamResponse:

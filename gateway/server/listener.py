@@ -15,13 +15,19 @@ from collections import Counter
 from collections.abc import Callable
 
 from gateway.server.http import HttpServer
-from gateway.settings.models import HostPort, ListenSection
+from gateway.settings.models import HostPort
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 SHUTDOWN_SECONDS = 2.0  # for the other side's close_notify
+PATIENCE_SECONDS = 1.0  # with a handshake while others wait for its place; an honest one needs two round trips
 PAUSE_SECONDS = 0.5  # when the kernel has no descriptor or memory left
+# accept(2) on Linux passes on what befell the waiting connection; the socket itself is well.
+_OF_ONE_CONNECTION = frozenset({
+    errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.ENETUNREACH, errno.ENOPROTOOPT,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENONET,
+})  # fmt: skip
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 # OpenSSL's reasons, in the words of operators; the rest is "other".
@@ -72,8 +78,8 @@ class Listener:
     def __init__(self, listening: socket.socket, server: HttpServer, context: ssl.SSLContext) -> None:
         self._listening, self._server, self._context = listening, server, context
         self.handshakes: Counter[str] = Counter()  # "ok", or a failure's name
-        self.rejected: Counter[str] = Counter()  # "connections", "handshakes"
-        self.handshakes_in_flight = 0
+        self.rejected: Counter[str] = Counter()  # "connections"
+        self._under_way: dict[asyncio.Task[None], float] = {}  # handshakes, and when each began; the oldest first
         self.on_handshake_failure: Callable[[str, str], None] = lambda _address, _name: None
         self.accepting = False
         self.port = int(listening.getsockname()[1])  # known also when it is closed
@@ -86,13 +92,35 @@ class Listener:
                 while True:
                     accepted = await self._accept()
                     if accepted is not None:
-                        handshakes.create_task(self._welcome(*accepted))
+                        task = handshakes.create_task(self._welcome(*accepted))
+                        self._under_way[task] = asyncio.get_running_loop().time()
+                        task.add_done_callback(self._under_way.pop)
             finally:
                 self.accepting = False
 
     def close(self) -> None:
         """Give the port back."""
         self._listening.close()
+
+    @property
+    def handshakes_in_flight(self) -> int:
+        return len(self._under_way)
+
+    async def _make_room(self) -> None:
+        """Wait until one more handshake may begin; further connections wait with the kernel meanwhile.
+
+        SECURITY: a handshake that dawdles while others wait is cut off. Turning the others away would let as many
+        silent strangers as there are places close the door, and would lose a burst of clients.
+        """
+        while len(self._under_way) >= self._server.listen.max_handshakes:
+            oldest, began = next(iter(self._under_way.items()))
+            patience_seconds = began + PATIENCE_SECONDS - asyncio.get_running_loop().time()
+            if patience_seconds > 0:
+                await asyncio.wait(self._under_way, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            self.handshakes["crowded-out"] += 1
+            oldest.cancel()
+            await asyncio.wait((oldest,))
 
     async def _accept(self) -> tuple[socket.socket, str] | None:
         try:
@@ -102,21 +130,19 @@ class Listener:
                 log.error("no connection can be accepted for now: %s", error.strerror)  # noqa: TRY400
                 await asyncio.sleep(PAUSE_SECONDS)
                 return None
-            if error.errno in (errno.ECONNABORTED, errno.EPROTO, errno.EPERM):
+            if error.errno in _OF_ONE_CONNECTION:
                 return None
             raise
-        full = self._full_of(self._server.listen)
-        if full:
-            self.rejected[full] += 1
+        if self._server.open_connections + self.handshakes_in_flight >= self._server.listen.max_connections:
+            self.rejected["connections"] += 1
             accepted.close()
             return None
-        self.handshakes_in_flight += 1
+        try:
+            await self._make_room()
+        except asyncio.CancelledError:
+            accepted.close()
+            raise
         return accepted, str(peer[0])
-
-    def _full_of(self, listen: ListenSection) -> str:
-        if self._server.open_connections + self.handshakes_in_flight >= listen.max_connections:
-            return "connections"
-        return "handshakes" if self.handshakes_in_flight >= listen.max_handshakes else ""
 
     async def _welcome(self, accepted: socket.socket, address: str) -> None:
         try:
@@ -134,5 +160,6 @@ class Listener:
             self.handshakes[name] += 1
             self.on_handshake_failure(address, name)
             accepted.close()
-        finally:
-            self.handshakes_in_flight -= 1
+        except asyncio.CancelledError:
+            accepted.close()
+            raise

@@ -22,7 +22,6 @@ _VALUE = rb"[\t\x20-\x7e\x80-\xff]*"  # RFC 9110 section 5.5: no other control b
 # RFC 9112 section 3 and 5: one space, CRLF, no folding, no space before a colon.
 _HEAD = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/1\.1\r\n(?:" + _TOKEN + rb":" + _VALUE + rb"\r\n)*\r\n")
 _LINE = re.compile(rb"([^\x00-\x20\x7f]+) ([^\x00-\x20\x7f]+) (HTTP/[0-9]+(?:\.[0-9]+)?)\r\n")
-_FIELD = re.compile(rb"\r\n(" + _TOKEN + rb"):[ \t]*([^\r]*?)[ \t]*(?=\r\n)")
 _SIMPLE_REQUEST = re.compile(rb"[A-Z]+ [^\x00-\x20\x7f]+\r\n")  # HTTP/0.9
 _NEVER = re.compile(
     rb"(?<!\r)\n|\r[^\n]|\x00"
@@ -56,16 +55,19 @@ class Head:
         return self.body_bytes != 0
 
 
-def read_head(data: bytes | bytearray, limits: HeadLimits) -> Head | None:
+def read_head(data: bytes | bytearray, limits: HeadLimits, judged: int = 0) -> Head | None:
     """Judge the head at the start of `data`; None when more bytes are needed.
+
+    `judged` is how many of the bytes an earlier call has seen, and found to be too few.
 
     Raises:
         Refusal: HEAD_MALFORMED, HEAD_TOO_LARGE, VERSION_UNSUPPORTED, METHOD_UNSUPPORTED, FRAMING_AMBIGUOUS,
             HOST_MALFORMED, FIELD_MALFORMED, EXPECTATION_UNKNOWN.
     """
-    end = data.find(_END, 0, limits.max_head_bytes)
+    # SECURITY: a head may come byte by byte, so bytes are never searched twice; only a line end may lie across.
+    end = data.find(_END, max(0, judged - len(_END)), limits.max_head_bytes)
     if end < 0:
-        _judge_beginning(data, limits)
+        _judge_beginning(data, limits, judged)
         return None
     head = bytes(data[: end + len(_END)])
     line, *fields = head[:end].split(b"\r\n")
@@ -75,16 +77,16 @@ def read_head(data: bytes | bytearray, limits: HeadLimits) -> Head | None:
         raise _explain(head)
     if line.split(b" ", 1)[0] not in METHODS:
         raise Refusal(Reason.METHOD_UNSUPPORTED)
-    return _judge_fields(head)
+    return _judge_fields(len(head), fields)
 
 
-def _judge_beginning(data: bytes | bytearray, limits: HeadLimits) -> None:
+def _judge_beginning(data: bytes | bytearray, limits: HeadLimits, judged: int) -> None:
     """Refuse at once what no further byte can mend; a stranger shall not wait out a deadline with it."""
     if data and not _STARTS.match(data):
         raise Refusal(Reason.HEAD_MALFORMED, note="does not start with a method")
-    if _NEVER.search(data):
+    if _NEVER.search(data, max(0, judged - 1)):
         raise Refusal(Reason.HEAD_MALFORMED, note="a bare CR or LF, or a NUL")
-    if len(data) >= limits.max_head_bytes or (b"\r\n" not in data and len(data) > limits.max_line_bytes):
+    if len(data) >= limits.max_head_bytes or (len(data) > limits.max_line_bytes and b"\r\n" not in data):
         raise Refusal(Reason.HEAD_TOO_LARGE)
 
 
@@ -97,10 +99,12 @@ def _explain(head: bytes) -> Refusal:
     return Refusal(Reason.HEAD_MALFORMED, note="a field" if line else "the request line")
 
 
-def _judge_fields(head: bytes) -> Head:
+def _judge_fields(size: int, fields: list[bytes]) -> Head:
     found: dict[bytes, list[bytes]] = {}
-    for name, value in _FIELD.findall(head):
-        found.setdefault(name.lower(), []).append(value)
+    for field in fields:
+        # SECURITY: no pattern trims a value; one that backtracks takes seconds for a value full of spaces.
+        name, _, value = field.partition(b":")
+        found.setdefault(name.lower(), []).append(value.strip(b" \t"))
     hosts = found.get(b"host", [])
     if len(hosts) != 1 or not host_is_wellformed(hosts[0].decode("latin-1")):
         raise Refusal(Reason.HOST_MALFORMED, note="not exactly one well-formed Host")
@@ -113,7 +117,7 @@ def _judge_fields(head: bytes) -> Head:
     expectation = found.get(b"expect", [b""])[0].lower()
     if expectation not in (b"", b"100-continue"):
         raise Refusal(Reason.EXPECTATION_UNKNOWN)
-    return Head(len(head), _body_bytes(found), expectation == b"100-continue")
+    return Head(size, _body_bytes(found), expectation == b"100-continue")
 
 
 def _body_bytes(found: dict[bytes, list[bytes]]) -> int | None:

@@ -18,6 +18,7 @@ import pytest
 
 from gateway.rehearsal.application import application_running
 from tests.houses import house_in_a_thread
+from tests.upstreams import unused_port
 from tests.worlds import PATH, UPSTREAM_TOKEN
 
 SECONDS = 90
@@ -62,10 +63,15 @@ def bare() -> Iterator[Server]:
 
 @contextmanager
 def gated(directory: Path, **changes: Any) -> Iterator[Server]:
-    """A fresh application behind a gateway; `changes` are the tenant's."""
+    """A fresh application behind a gateway; `changes` are the tenant's. Its public URL is the one it is called by."""
+    port = unused_port()
+    place = {
+        "gateway": {"public_url": f"https://localhost:{port}"},
+        "listen": {"address": f"127.0.0.1:{port}"},
+    }
     with (
         application_running(path=PATH, token=UPSTREAM_TOKEN) as application,
-        house_in_a_thread(directory, application.origin, limits=LIMITS, **changes) as it,
+        house_in_a_thread(directory, application.origin, limits=LIMITS, **place, **changes) as it,
     ):
         yield Server(it.base_url, it.token, it.ca_file)
 
@@ -125,7 +131,7 @@ def executed(checks: list[Check]) -> int:
 @pytest.fixture(scope="module")
 def directly() -> dict[Suite, list[Check]]:
     """What the suites say of the application itself."""
-    said = {}
+    said: dict[Suite, list[Check]] = {}
     for suite in (scim2_test, scim_sanity_probe):
         with bare() as server:
             said[suite] = suite(server)

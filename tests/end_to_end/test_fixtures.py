@@ -12,7 +12,7 @@ from yarl import URL
 
 from tests.houses import house
 from tests.upstreams import answers, http_answer, json_answer, scripted_upstream
-from tests.worlds import FIXTURES, PATH, TOKEN, UPSTREAM_TOKEN
+from tests.worlds import FIXTURES, TOKEN, UPSTREAM_TOKEN
 
 INSIDE_PATH = "/scim/tenant00001/v2"
 OPERATIONS = {
@@ -63,10 +63,10 @@ def without_password(document: Any) -> Any:
     return {key: value for key, value in document.items() if key != "password"}
 
 
-def as_shown_outside(document: Any) -> Any:
+def as_shown_outside(document: Any, base_url: str) -> Any:
     """The fixture with every inside address as the client may see it."""
     text = json.dumps(document)
-    return json.loads(text.replace(f"http://jira-node1.internal:5501{INSIDE_PATH}", f"https://localhost{PATH}"))
+    return json.loads(text.replace(f"http://jira-node1.internal:5501{INSIDE_PATH}", base_url))
 
 
 def test_no_fixture_is_left_out() -> None:
@@ -117,7 +117,7 @@ async def test_a_request_arrives_as_it_was_sent_and_its_answer_as_it_was_given(n
     elif answered["body"] is None:
         assert got == b""
     elif answered["status"] < 400:
-        assert json.loads(got) == as_shown_outside(answered["body"])
+        assert json.loads(got) == as_shown_outside(answered["body"], it.base_url)
     else:
         assert json.loads(got)["status"] == str(answered["status"])
     outcome = next(line for line in lines if line.get("operation") and line["event"] != "intent")

@@ -51,6 +51,13 @@ def test_a_link_is_shown_in_public_form_or_not_at_all(value: str, shown: str | N
     assert public_location(value, from_bases=FROM, to_base=OUTSIDE) == shown
 
 
+def test_a_base_is_compared_without_case_on_both_sides() -> None:
+    resource: Document = {"manager": {"$ref": "https://scim.EXAMPLE.com/v2/Users/1"}}
+
+    assert rewrite_links(resource, from_bases=("https://Scim.example.com/v2",), to_base=INSIDE)
+    assert resource == {"manager": {"$ref": f"{INSIDE}/Users/1"}}
+
+
 @given(st.text(st.sampled_from("/scimt2v.:@?#ahp\\")) | st.text())
 def test_no_link_shows_the_inside(rest: str) -> None:
     for value in (f"http://jira-1.internal{rest}", f"//jira-1.internal{rest}", f"{INSIDE}{rest}"):
@@ -120,9 +127,11 @@ def test_what_comes_in_without_our_links_is_left_alone() -> None:
 
 def test_links_nested_ever_so_deep_are_published() -> None:
     innermost: Document = {"$ref": f"{INSIDE}/Users/1"}
-    answer: Document = {"a": [innermost]}
+    answer: Document = {"a": [innermost], "meta": [{"location": f"{INSIDE}/Users/1"}]}
+    meta = answer["meta"]
     for _ in range(5000):
         answer = {"a": [answer]}
 
     assert publish_links(answer, from_bases=FROM, to_base=OUTSIDE)
     assert innermost == {"$ref": f"{OUTSIDE}/Users/1"}
+    assert meta == [{"location": f"{OUTSIDE}/Users/1"}]

@@ -149,6 +149,7 @@ def test_a_resource_is_understood(path: str, method: str, document: Document, ex
         ([{"op": "replace", "value": {"active": False, "title": "x"}}], "user.patch"),
         ([{"op": "replace", "value": {"active": None}}], "user.patch"),
         ([{"op": "remove", "path": "active"}], "user.patch"),
+        ([{"op": "remove", "path": "active", "value": True}], "user.patch"),
         ([{"op": "replace", "value": {"id": "1"}}], "user.patch"),
         ([{"op": "replace", "value": {}}], "user.patch"),
         ([{"op": "replace", "path": "members", "value": []}], "user.patch"),
@@ -276,10 +277,13 @@ def test_a_value_of_the_wrong_type_is_refused_where_we_go_by_it(path: str, docum
     assert refused.value.reason is Reason.VALUE_MALFORMED
 
 
-@pytest.mark.parametrize("path", ['active[value eq "x"]', "active.value", "userName.x", 'id[a eq "b"]'])
-def test_a_simple_attribute_has_no_parts(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("active[value eq true]", False), ("active.value", False), ("userName.x", "a"), ('id[a eq "b"]', "1")],
+)
+def test_a_simple_attribute_has_no_parts(path: str, value: JsonValue) -> None:
     with pytest.raises(Refusal) as refused:
-        patch("/Users/1", {"op": "replace", "path": path, "value": "x"})
+        patch("/Users/1", {"op": "replace", "path": path, "value": value})
 
     assert refused.value.reason is Reason.VALUE_MALFORMED
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from gateway.exchange import Answer
+from gateway.exchange import Answer, ReadBody, Request
 from gateway.refusal import Reason
+from gateway.server.adapter import answer_bytes
+from gateway.server.connection import Connection
 from tests.server.building import FakePipeline, hear, served
 from tests.waiting import until
 
 GET = b"GET /Users HTTP/1.1\r\nHost: localhost\r\n\r\n"
+GARBLED_RECORD = b"\x17\x03\x03\x00\x20" + b"x" * 32
 POST = b"POST /Users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/scim+json\r\n"
 
 
@@ -111,6 +116,39 @@ async def test_a_malformed_chunk_is_refused_and_nothing_behind_it_is_read(tmp_pa
     assert heard.count(b"HTTP/1.1") == 1
     assert heard.endswith(b"<END>")
     assert it.pipeline.bodies == []
+
+
+async def test_a_chunk_that_goes_wrong_later_is_refused_at_once_and_without_a_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(tmp_path, FakePipeline(body_seconds=60)) as it:
+        reader, writer = await it.connect()
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        await it.pipeline.entered.wait()
+        writer.write(b"zz\r\n\r\n" + GET)
+        heard = await hear(reader)
+        writer.close()
+
+    assert heard.startswith(b"HTTP/1.1 400")
+    assert heard.endswith(b"<END>")
+    assert [refusal.reason for refusal in it.pipeline.refusals] == [Reason.FRAMING_AMBIGUOUS]
+    assert "Traceback" not in caplog.text
+
+
+async def test_what_comes_behind_a_refused_chunked_request_is_dropped_quietly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(tmp_path, FakePipeline(answer=Answer(401, (), b"{}"), reads=False)) as it:
+        reader, writer = await it.connect()
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        heard = await hear(reader)
+        writer.write(b"zz\r\n\r\n" + GET)
+        heard += await hear(reader)
+        writer.close()
+
+    assert heard.count(b"HTTP/1.1") == 1
+    assert it.pipeline.unparsed == []
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -248,6 +286,56 @@ async def test_a_reader_that_takes_nothing_is_hung_up_on(tmp_path: Path) -> None
         writer.transport.abort()
 
     assert it.server.open_connections == 0
+
+
+@dataclass
+class CutShort(FakePipeline):
+    """Works until it is cancelled, and then takes a moment to put that on record."""
+
+    recorded: bool = False
+
+    async def serve(self, request: Request, read_body: ReadBody) -> Answer:
+        self.entered.set()
+        try:
+            return await asyncio.Future[Answer]()
+        finally:
+            await asyncio.sleep(0.02)
+            self.recorded = True
+
+
+@pytest.mark.parametrize("client_is_gone", [False, True])
+async def test_a_drain_ends_when_what_it_cut_off_is_on_record(tmp_path: Path, client_is_gone: bool) -> None:
+    pipeline = CutShort()
+    async with served(tmp_path, pipeline) as it:
+        _, writer = await it.connect()
+        writer.write(GET)
+        await pipeline.entered.wait()
+        if client_is_gone:
+            writer.transport.abort()
+            await asyncio.gather(*(one.gone for one in it.server.connections if isinstance(one, Connection)))
+        await it.server.drain(0.01)
+
+        assert pipeline.recorded
+        writer.transport.abort()
+
+
+async def test_a_tls_record_that_cannot_be_read_is_a_client_that_is_gone(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        _, writer = await it.connect()
+        writer.write(POST + b"Content-Length: 10\r\n\r\nabc")
+        await it.pipeline.entered.wait()
+        behind_tls = writer.transport.get_extra_info("socket")
+        await asyncio.get_running_loop().run_in_executor(None, os.write, behind_tls.fileno(), GARBLED_RECORD)
+        await until(lambda: it.pipeline.refusals)
+        writer.transport.abort()
+
+    assert [refusal.reason for refusal in it.pipeline.refusals] == [Reason.CLIENT_GONE]
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb", "\x00"])
+def test_an_answer_whose_field_would_begin_another_answer_is_not_written(value: str) -> None:
+    with pytest.raises(ValueError, match="control byte"):
+        answer_bytes(Answer(200, (("Location", value),), b""), close=False)
 
 
 async def test_a_drain_lets_the_request_under_way_end_and_hangs_up_on_the_idle(tmp_path: Path) -> None:

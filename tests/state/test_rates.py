@@ -66,16 +66,6 @@ def test_whoever_waits_as_told_is_admitted(rate: float, burst: int) -> None:
     assert gcra(arrival, now + wait + 1e-6, rate, burst)[1] is None
 
 
-async def test_a_raised_rate_is_not_held_up_by_what_the_old_one_counted() -> None:
-    rates = Rates()
-    for _ in range(200):
-        await rates.take("a", 5.0, 1, 200)
-    wait = await rates.take("a", 5.0, 50, 200)
-
-    assert wait == pytest.approx(1 / 50)
-    assert await rates.take("a", 5.0 + 1 / 50, 50, 200) is None
-
-
 @given(st.floats(0, 1e6), st.floats(0.1, 100), st.integers(1, 20))
 def test_nobody_waits_longer_than_for_one_request(ahead: float, rate: float, burst: int) -> None:
     _, wait = gcra(1000.0 + ahead, 1000.0, rate, burst)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,43 @@ def test_a_plain_head_passes() -> None:
 @pytest.mark.parametrize("cut", range(len(GOOD)))
 def test_a_head_may_come_in_any_pieces(cut: int) -> None:
     assert read_head(GOOD[:cut], LIMITS) is None
+    assert read_head(GOOD, LIMITS, judged=cut) == read_head(GOOD, LIMITS)
+
+
+@pytest.mark.parametrize("bad", [b"\n", b"\r\r", b"\x00"])
+@pytest.mark.parametrize("place", range(4, len(GOOD) - 4))
+def test_what_is_never_right_is_seen_wherever_the_pieces_are_cut(place: int, bad: bytes) -> None:
+    data = GOOD[:place] + bad + GOOD[place:-4]
+    if bad == b"\n" and GOOD[place - 1 : place] == b"\r":
+        return  # that makes a line end
+
+    def in_pieces() -> None:
+        for size in range(1, len(data) + 1):
+            assert read_head(data[:size], LIMITS, judged=size - 1) is None
+
+    with pytest.raises(Refusal):
+        in_pieces()
+
+
+def test_a_value_full_of_spaces_costs_no_more_than_another() -> None:
+    def seconds(filling: bytes) -> float:
+        data = b"GET / HTTP/1.1\r\nHost: a\r\n" + (b"A: a" + filling * 8000 + b"a\r\n") * 3 + b"\r\n"
+        started = time.perf_counter()
+        assert read_head(data, HeadLimits(max_line_bytes=8190, max_fields=32)) is not None
+        return time.perf_counter() - started
+
+    assert seconds(b" ") < 20 * seconds(b"a") + 0.01
+
+
+def test_a_head_that_comes_byte_by_byte_is_not_searched_again_and_again() -> None:
+    whole = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: aaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 500
+    limits, data = HeadLimits(max_line_bytes=8190, max_fields=1000), bytearray()
+    started = time.perf_counter()
+    for byte in whole:
+        data.append(byte)
+        assert read_head(data, limits, judged=len(data) - 1) is None
+
+    assert time.perf_counter() - started < 1.0  # searched whole each time, it takes several seconds
 
 
 @pytest.mark.parametrize(

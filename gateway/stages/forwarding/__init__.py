@@ -44,13 +44,11 @@ class Forwarding:
         upstream.health = after_probe(upstream.health, result, self._now())
         return result
 
-    async def watch(self, interval_seconds: float) -> None:
-        """Probe every upstream, again and again, until cancelled."""
-        while True:
-            async with asyncio.TaskGroup() as probes:
-                for name in self.upstreams:
-                    probes.create_task(self.probe(name))
-            await asyncio.sleep(interval_seconds)
+    async def probe_all(self) -> None:
+        """Probe every upstream once, all at a time."""
+        async with asyncio.TaskGroup() as probes:
+            for name in self.upstreams:
+                probes.create_task(self.probe(name))
 
     async def aclose(self) -> None:
         """Close every upstream, each after the requests under way there."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from gateway.exchange import Attempt, Delivery, Stage
@@ -91,12 +89,11 @@ async def test_a_real_request_sets_the_health() -> None:
         assert path.upstream.health.note.startswith("upstream-unavailable")
 
 
-async def test_watching_probes_again_and_again_until_cancelled() -> None:
-    async with path_to_script(answers(KANTEGA)) as (path, upstream), asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(path.forwarding.watch(0.001))
-        await upstream.has_seen(3)
-        watching.cancel()
+async def test_all_upstreams_are_probed_at_once() -> None:
+    async with path_to_script(answers(KANTEGA)) as (path, upstream):
+        await path.forwarding.probe_all()
 
+    assert len(upstream.requests) == 1
     assert path.upstream.health.healthy
 
 
