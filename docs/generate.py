@@ -42,7 +42,6 @@ ADVICE: dict[Reason, str] = {
     Reason.NO_PLACE: "`limits.concurrent` requests are under way: the upstream is slow, or the number too small.",
     Reason.BODY_TOO_LARGE: "Larger than `limits.max_body_bytes`; a group with very many members may need more.",
     Reason.BODY_TIMEOUT: "The body came too slowly; see `listen.body_seconds`.",
-    Reason.BODY_CUT: "The connection broke, or a proxy in between sent less than announced.",
     Reason.CODING_UNSUPPORTED: "A compressed request body; switch that off in the client.",
     Reason.ADDRESS_UNKNOWN: "No SCIM address; further endpoints are listed in the tenant's `extensions`.",
     Reason.METHOD_NOT_ALLOWED: "The client misuses SCIM, or somebody explores it.",

@@ -95,7 +95,6 @@ class Reason(Enum):
     # read
     BODY_TOO_LARGE = ("body-too-large", 413, None, Fault.CLIENT, "The body is larger than this tenant allows.")
     BODY_TIMEOUT = ("body-timeout", 408, None, Fault.CLIENT, "The body did not arrive in time.")
-    BODY_CUT = ("body-cut", 400, "invalidSyntax", Fault.CLIENT, "The body ended before its announced length.")
     CODING_UNSUPPORTED = (
         "coding-unsupported",
         415,

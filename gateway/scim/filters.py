@@ -125,17 +125,6 @@ def parse_value_filter(text: str) -> Filter:
     return _Parser(text, depth=2, in_brackets=True).read_whole()
 
 
-def filter_depth(text: str) -> int:
-    """How deeply a filter nests; `a eq 1` is 1, each group and value path around it adds 1.
-
-    Raises:
-        Refusal: FILTER_MALFORMED.
-    """
-    parser = _Parser(text)
-    parser.read_whole()
-    return parser.deepest
-
-
 def read_attribute_path(text: str) -> AttributePath | None:
     """Read `[URN:]attribute[.sub]`; None when it is none. A URN ends at the last colon: versions hold dots."""
     match = _ATTRIBUTE_PATH.fullmatch(text)
@@ -156,7 +145,7 @@ class _Parser:
     def __init__(self, text: str, *, depth: int = 1, in_brackets: bool = False) -> None:
         self._tokens = _tokens(text)
         self._at = 0
-        self._depth = self.deepest = depth
+        self._depth = depth
         self._in_brackets = in_brackets
 
     def read_whole(self) -> Filter:
@@ -209,7 +198,6 @@ class _Parser:
     def _read_inner(self, closing: str) -> tuple[Filter, str]:
         """What an opened bracket holds, and the sub-attribute behind its end, "" for none."""
         self._depth += 1
-        self.deepest = max(self.deepest, self._depth)
         if self._depth > MAX_FILTER_DEPTH:
             raise _malformed(f"nested deeper than {MAX_FILTER_DEPTH}")
         inner = self._read_or()

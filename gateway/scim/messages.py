@@ -21,9 +21,11 @@ def error_body(status: int, detail: str, scim_type: str | None) -> bytes:
 def answer_is_scim(status: int, document: Document) -> bool:
     """Whether an upstream's JSON is SCIM: an Error above 399, else a resource or a list of them.
 
-    An error needs the Error schema, for other programs answer with JSON errors of their own, which
-    tell of the inside. Of the rest any mark will do: some servers leave `schemas` out.
+    An error needs the Error schema, or its two members: other programs answer with JSON errors of their own, and
+    their "not found" must not be taken for the application's. Of the rest any mark will do: some servers leave
+    `schemas` out.
     """
     if status >= 400:
-        return ERROR_SCHEMA.lower() in schemas_of(document)
+        members = (value_of(document, "status"), value_of(document, "detail"))
+        return ERROR_SCHEMA.lower() in schemas_of(document) or None not in members
     return any(value_of(document, name) is not None for name in _ALWAYS_IN_A_RESOURCE_OR_LIST)

@@ -25,7 +25,6 @@ from gateway.scim.filters import (
     Or,
     Present,
     ValuePath,
-    filter_depth,
     parse_filter,
     parse_value_filter,
 )
@@ -108,22 +107,6 @@ def test_what_is_no_filter_is_refused(text: str) -> None:
         parse_filter(text)
 
     assert refused.value.reason is Reason.FILTER_MALFORMED
-
-
-@pytest.mark.parametrize(
-    ("text", "depth"),
-    [
-        ("a eq 1", 1),
-        ("a eq 1 and b eq 2 or c eq 3", 1),
-        ("(a eq 1)", 2),
-        ("a[b pr]", 2),
-        ("a[not (b pr)]", 3),
-        ("(a pr) and ((b pr) or c pr)", 3),
-        ("(" * 7 + "a pr" + ")" * 7, 8),
-    ],
-)
-def test_groups_and_value_paths_are_depth_and_chains_are_not(text: str, depth: int) -> None:
-    assert filter_depth(text) == depth
 
 
 def test_a_filter_of_4096_bytes_passes() -> None:

@@ -11,6 +11,7 @@ import orjson
 from gateway.exchange import UpstreamAnswer
 from gateway.refusal import Reason, Refusal
 from gateway.wire.fields import Fields
+from gateway.wire.media_types import answer_is_json
 
 PASSED_FIELDS = ("Location", "ETag", "Content-Type", "Retry-After")
 
@@ -118,7 +119,7 @@ def _emptiness_problem(method: str, status: int) -> str:
 
 def _json_problem(fields: Fields, body: bytes) -> str:
     types = fields.all("Content-Type")
-    if len(types) > 1 or (types and "json" not in types[0].partition(";")[0].lower()):
+    if len(types) > 1 or (types and not answer_is_json(types[0])):
         return "but its Content-Type is not JSON"
     try:
         document: object = orjson.loads(body)

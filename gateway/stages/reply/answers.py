@@ -11,7 +11,7 @@ from gateway.exchange import Client, UpstreamAnswer
 from gateway.refusal import Reason, Refusal
 from gateway.scim.documents import Document, write_document
 from gateway.scim.links import public_location, publish_links
-from gateway.scim.messages import error_body
+from gateway.scim.messages import answer_is_scim, error_body
 
 _WITHOUT_BODY = (204, 304)
 _HIDDEN = "The application reported an error; its text names things that stay inside."
@@ -42,7 +42,7 @@ def _fields(answer: UpstreamAnswer, client: Client) -> tuple[tuple[str, str], ..
 
 
 def _message(answer: UpstreamAnswer, client: Client) -> bytes:
-    document = _read(answer.body)
+    document = _read(answer)
     changed = publish_links(document, from_bases=(client.upstream_base,), to_base=client.public_base)
     return write_document(document) if changed else answer.body
 
@@ -50,7 +50,7 @@ def _message(answer: UpstreamAnswer, client: Client) -> bytes:
 def _error(answer: UpstreamAnswer, client: Client) -> bytes:
     # SECURITY: an error is made anew from its two public members; an application may put a stack trace,
     # its own addresses, or an echo of our request into anything else.
-    document = _read(answer.body)
+    document = _read(answer)
     detail, scim_type = document.get("detail"), document.get("scimType")
     text = detail if isinstance(detail, str) else ""
     if _tells_of_the_inside(text, client):
@@ -74,11 +74,11 @@ def inside_words(client: Client) -> tuple[str, ...]:
     return tuple(word for word in (*authorities, *hosts, *secrets, *coded, *escaped) if word)
 
 
-def _read(body: bytes) -> Document:
+def _read(answer: UpstreamAnswer) -> Document:
     try:
-        document = orjson.loads(body)
+        document = orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:
         raise Refusal(Reason.UPSTREAM_NOT_SCIM, note=f"the answer is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Refusal(Reason.UPSTREAM_NOT_SCIM, note="the answer is no JSON object")
+    if not isinstance(document, dict) or not answer_is_scim(answer.status, document):
+        raise Refusal(Reason.UPSTREAM_NOT_SCIM, note=f"status {answer.status}, but JSON of another kind")
     return document

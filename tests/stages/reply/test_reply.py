@@ -96,6 +96,23 @@ def test_an_error_of_the_upstream_keeps_its_words_and_type() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, {"errorMessages": ["no such page"]}),
+        (200, {"hello": "world"}),
+        (200, [1]),
+        (200, b"{"),
+        (500, {"detail": "x"}),
+    ],
+)
+def test_json_that_is_not_scim_is_no_answer(status: int, message: object) -> None:
+    with pytest.raises(Refusal) as refused:
+        presented(status, message)
+
+    assert refused.value.reason is Reason.UPSTREAM_NOT_SCIM
+
+
+@pytest.mark.parametrize(
     ("dialect", "reason", "status"),
     [
         ("okta", Reason.UPSTREAM_UNREACHABLE, 429),
