@@ -1,12 +1,13 @@
-"""Writes docs/refusals.md from the table of reasons: `python docs/generate.py`. A test holds the two together."""
+"""Writes the pages that are made from code: `python docs/generate.py`. A test holds code and pages together."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from gateway.refusal import Fault, Reason
+from gateway.scim.operations import NAMES
 
-PAGE = Path(__file__).parent / "refusals.md"
+HERE = Path(__file__).parent
 
 HEAD = """# Refusals
 
@@ -78,8 +79,8 @@ ADVICE: dict[Reason, str] = {
 OF_WHOM = {Fault.CLIENT: "client", Fault.UPSTREAM: "upstream", Fault.GATEWAY: "gateway"}
 
 
-def page() -> str:
-    """The whole page."""
+def refusals() -> str:
+    """docs/refusals.md: every way the gateway says no."""
     rows = ["| Slug | Status | Whose fault | The client reads | For operators |", "|---|---|---|---|---|"]
     rows += [
         f"| `{reason.slug}` | {reason.status} | {OF_WHOM[reason.fault]} | {reason.detail} | {ADVICE[reason]} |"
@@ -88,5 +89,27 @@ def page() -> str:
     return HEAD + "\n" + "\n".join(rows) + "\n"
 
 
+OPERATIONS_HEAD = """# Operations
+
+What the gateway calls the things that clients do: in the setting `tenants.NAME.operations` (also as `user.*`), in the audit log, in the log
+and in metrics. Generated from `gateway/scim/operations.py` by `docs/generate.py`.
+
+A PATCH has a name of its own only when it does that and nothing else; `{"active": false}` beside another attribute is `user.patch`, and a
+PUT is always `user.replace`. So a policy that leaves out `user.deactivate` keeps nobody from being deactivated.
+
+"""
+
+
+def operations() -> str:
+    """docs/operations-by-name.md: every name of an operation."""
+    families: dict[str, list[str]] = {}
+    for name in sorted(NAMES):
+        families.setdefault(name.partition(".")[0], []).append(f"`{name}`")
+    return OPERATIONS_HEAD + "\n".join(f"- {', '.join(names)}" for names in families.values()) + "\n"
+
+
+PAGES = {HERE / "refusals.md": refusals, HERE / "operations-by-name.md": operations}
+
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    for file, page in PAGES.items():
+        file.write_text(page())
