@@ -18,7 +18,6 @@ import pytest
 
 from gateway.rehearsal.application import application_running
 from tests.houses import house_in_a_thread
-from tests.upstreams import unused_port
 from tests.worlds import PATH, UPSTREAM_TOKEN
 
 SECONDS = 90
@@ -27,8 +26,8 @@ VERBATIM = {"sync_passwords": True}  # the one default of the policy that takes 
 
 # What the suites see of a tenant's defaults: (status, check, reason) without and with the gateway, and why.
 POLICY_DIFFERENCES = (
-    # A PATCH of nothing but a password leaves nothing to send once `sync_passwords = false` has dropped it. A 204
-    # would tell the client that its user has a password; so the gateway refuses.
+    # A PATCH of nothing but a password leaves nothing to send once `sync_passwords = false` has dropped it, and to
+    # answer "done" would be a lie (docs/decisions.md).
     (
         ("SUCCESS", "check_add_attribute", "Successfully added attribute 'password'"),
         ("ERROR", "check_add_attribute", "Failed to add attribute 'password': <operation-forbidden>"),
@@ -63,15 +62,10 @@ def bare() -> Iterator[Server]:
 
 @contextmanager
 def gated(directory: Path, **changes: Any) -> Iterator[Server]:
-    """A fresh application behind a gateway; `changes` are the tenant's. Its public URL is the one it is called by."""
-    port = unused_port()
-    place = {
-        "gateway": {"public_url": f"https://localhost:{port}"},
-        "listen": {"address": f"127.0.0.1:{port}"},
-    }
+    """A fresh application behind a gateway; `changes` are the tenant's."""
     with (
         application_running(path=PATH, token=UPSTREAM_TOKEN) as application,
-        house_in_a_thread(directory, application.origin, limits=LIMITS, **place, **changes) as it,
+        house_in_a_thread(directory, application.origin, limits=LIMITS, **changes) as it,
     ):
         yield Server(it.base_url, it.token, it.ca_file)
 

@@ -38,7 +38,7 @@ SECRETS = {
     "unknown-token": STRANGER,
 }
 OF_THE_INSIDE = ("upstream-token", "upstream-password")
-INSIDE = "<the upstream's host:port>"  # in a script's text: replaced once the port is known
+INSIDE = "127.0.0.1:00000"  # the upstream in a reply; its port, once known, has five digits too
 ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
 USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -225,8 +225,8 @@ def echoing(replies: dict[str, bytes]) -> Script:
             if reply is None:
                 await conversation.send(json_answer({**BOB, "totalResults": 0}, 201 if asked.method == "POST" else 200))
                 continue
-            port = str(conversation.upstream.port)
-            await conversation.send(reply.replace(INSIDE.encode(), f"127.0.0.1:{port}".encode()))
+            authority = f"127.0.0.1:{conversation.upstream.port:05}"
+            await conversation.send(reply.replace(INSIDE.encode(), authority.encode()))
             if not name.startswith(tuple("12345")):
                 return
 
@@ -474,9 +474,6 @@ async def live(directory: Path, manner: Manner) -> Emitted:
             emitted.events = {line["event"] for line in it.audit_lines()}
             emitted.reached = b"".join(upstream.received)
     emitted.streams["log"] = "\n".join(log.lines).encode()
-    for file in sorted(directory.rglob("*")):
-        if file.is_file() and file.parent.name != "tls":
-            emitted.streams[f"file {file.relative_to(directory)}"] = file.read_bytes()
     return emitted
 
 
@@ -488,7 +485,12 @@ def manner(request: pytest.FixtureRequest) -> Manner:
 
 @pytest.fixture(scope="module")
 def emitted(manner: Manner, tmp_path_factory: pytest.TempPathFactory) -> Emitted:
-    return asyncio.run(live(tmp_path_factory.mktemp("secrets"), manner))
+    directory = tmp_path_factory.mktemp("secrets")
+    emitted = asyncio.run(live(directory, manner))
+    for file in sorted(directory.rglob("*")):
+        if file.is_file() and file.parent.name != "tls":
+            emitted.streams[f"file {file.relative_to(directory)}"] = file.read_bytes()
+    return emitted
 
 
 # --- what must hold
