@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from gateway.scim.documents import Document, JsonValue
 
 _ABSOLUTE = re.compile(r"https?:|[a-z][a-z0-9+.-]*://|[/\\]{2}", re.IGNORECASE)
+_BEHIND_A_PATH = re.compile(r"[?#]")
 _BEHIND_A_BASE = ("", "/", "?", "#")
 
 _Translate = Callable[[str], str | None]
@@ -43,6 +44,9 @@ def public_location(value: str, *, from_bases: tuple[str, ...], to_base: str) ->
     """
     if not (value.isascii() and value.isprintable()):
         return None
+    value = _BEHIND_A_PATH.split(value, maxsplit=1)[
+        0
+    ]  # no link of SCIM has a query; whatever is there is not for outside
     if _rebase(value, (to_base,), to_base) is not None:
         return value
     rebased = _rebase(value, from_bases, to_base)

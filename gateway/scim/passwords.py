@@ -34,6 +34,27 @@ def nothing_is_left(document: Document) -> bool:
     return value_of(document, _OPERATIONS) == []
 
 
+def password_values(document: Document) -> tuple[str, ...]:
+    """Every password that a resource or PatchOp message writes, so that it can be looked for where it must not be."""
+    found = [value for key, value in document.items() if _is_password(attribute_name(key)) and isinstance(value, str)]
+    for key, value in document.items():
+        if isinstance(value, dict) and ":" in key:
+            found += password_values(value)
+        if key.lower() == _OPERATIONS and isinstance(value, list):
+            found += [secret for operation in value for secret in _values_of_operation(operation)]
+    return tuple(found)
+
+
+def _values_of_operation(operation: JsonValue) -> tuple[str, ...]:
+    if not isinstance(operation, dict):
+        return ()
+    path, value = value_of(operation, "path"), value_of(operation, "value")
+    if isinstance(value, dict):
+        return password_values(value)
+    is_password = isinstance(path, str) and _is_password(parse_path(path).name)
+    return (value,) if is_password and isinstance(value, str) else ()
+
+
 def _strip_operation(operation: JsonValue) -> list[JsonValue]:
     """The operation without passwords, or nothing."""
     if not isinstance(operation, dict):

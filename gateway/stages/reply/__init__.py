@@ -8,7 +8,7 @@ from gateway.exchange import Answer, Delivery, Operation, RequestId, Trail, Unpa
 from gateway.refusal import Reason, Refusal
 from gateway.scim.messages import error_body
 from gateway.settings.models import Client as Dialect
-from gateway.stages.reply.answers import present_answer
+from gateway.stages.reply.answers import present_answer, sent_words
 
 __all__ = ["present", "present_refusal", "present_unparsed", "retry_after_seconds"]
 
@@ -32,7 +32,7 @@ def present(delivery: Delivery, operation: Operation, trail: Trail) -> Answer:
         reason = delivery.reason or Reason.GATEWAY_FAULT
         raise Refusal(reason, note=delivery.note, retry_after_seconds=_upstream_wish(delivery))
     assert trail.client is not None  # noqa: S101 - an operation exists only behind a client
-    status, fields, body = present_answer(delivery.answer, trail.client)
+    status, fields, body = present_answer(delivery.answer, trail.client, sent_words(operation, trail.request))
     return Answer(status, (*fields, *ALWAYS, ("X-Request-Id", trail.request.id)), body)
 
 

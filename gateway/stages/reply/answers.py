@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-from urllib.parse import quote, urlsplit
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import orjson
 
-from gateway.exchange import Client, UpstreamAnswer
+from gateway.exchange import Client, Operation, Request, UpstreamAnswer
 from gateway.refusal import Reason, Refusal
-from gateway.scim.documents import Document, write_document
+from gateway.scim.documents import Document, read_document, write_document
 from gateway.scim.links import public_location, publish_links
 from gateway.scim.messages import answer_is_scim, error_body
+from gateway.scim.passwords import password_values
+from gateway.stages.reply.disclosure import tells
 
 _WITHOUT_BODY = (204, 304)
+_MAX_DETAIL_CHARACTERS = 2000
 _HIDDEN = "The application reported an error; its text names things that stay inside."
+_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')  # RFC 9110 section 8.8.3
+_SCIM_TYPES = frozenset({  # RFC 7644 section 3.12, RFC 9865 section 2
+    "invalidFilter", "tooMany", "uniqueness", "mutability", "invalidSyntax", "invalidPath", "noTarget", "invalidValue",
+    "invalidVers", "sensitive", "invalidCursor", "expiredCursor", "invalidCount",
+})  # fmt: skip
 
 Presented = tuple[int, tuple[tuple[str, str], ...], bytes]
+Words = Callable[[], tuple[str, ...]]
+"""Gives words that must not be told; asked only for answers that might tell them."""
 
 
-def present_answer(answer: UpstreamAnswer, client: Client) -> Presented:
+def present_answer(answer: UpstreamAnswer, client: Client, sent: Words) -> Presented:
     """(status, fields, body) for the client. Reads are never stripped: a client sends back what it got.
+
+    `sent` gives the secrets that the request itself held.
 
     Raises:
         Refusal: UPSTREAM_NOT_SCIM.
@@ -28,17 +41,44 @@ def present_answer(answer: UpstreamAnswer, client: Client) -> Presented:
     fields = _fields(answer, client)
     if answer.status in _WITHOUT_BODY or not answer.body:
         return answer.status, fields, b""
-    body = _error(answer, client) if answer.status >= 400 else _message(answer, client)
+    body = _error(answer, client, sent) if answer.status >= 400 else _message(answer, client)
     return answer.status, (("Content-Type", "application/scim+json"), *fields), body
 
 
+def sent_words(operation: Operation, request: Request) -> Words:
+    """The secrets that a request brought: its credential, and the passwords that were passed on."""
+
+    def words() -> tuple[str, ...]:
+        presented = [value.rpartition(" ")[2] for value in request.fields.all("Authorization")]
+        passwords = password_values(read_document(operation.body)) if operation.body else ()
+        return (*presented, *passwords)
+
+    return words
+
+
+def inside_words(client: Client) -> tuple[str, ...]:
+    """What must never be said outside: where the upstream is, and its credential."""
+    tenant = client.tenant
+    hosts = [urlsplit(node).hostname or "" for node in tenant.upstream]
+    secrets = [s.get_secret_value() for s in (tenant.upstream_token, tenant.upstream_password) if s is not None]
+    return (
+        *(urlsplit(node).netloc for node in tenant.upstream),
+        *(host for host in hosts if "." in host or ":" in host),  # a bare "jira" is a word of every text
+        *secrets,
+    )
+
+
 def _fields(answer: UpstreamAnswer, client: Client) -> tuple[tuple[str, str], ...]:
-    fields = [("ETag", value) for value in answer.fields.all("ETag")]
+    fields = [("ETag", tag) for tag in answer.fields.all("ETag") if _tag_may_pass(tag, client)]
     for value in answer.fields.all("Location"):
         location = public_location(value, from_bases=(client.upstream_base,), to_base=client.public_base)
         if location is not None:
             fields.append(("Location", location))
     return tuple(fields)
+
+
+def _tag_may_pass(tag: str, client: Client) -> bool:
+    return _ENTITY_TAG.fullmatch(tag) is not None and not any(word in tag for word in inside_words(client))
 
 
 def _message(answer: UpstreamAnswer, client: Client) -> bytes:
@@ -47,31 +87,16 @@ def _message(answer: UpstreamAnswer, client: Client) -> bytes:
     return write_document(document) if changed else answer.body
 
 
-def _error(answer: UpstreamAnswer, client: Client) -> bytes:
+def _error(answer: UpstreamAnswer, client: Client, sent: Words) -> bytes:
     # SECURITY: an error is made anew from its two public members; an application may put a stack trace,
     # its own addresses, or an echo of our request into anything else.
     document = _read(answer)
     detail, scim_type = document.get("detail"), document.get("scimType")
-    text = detail if isinstance(detail, str) else ""
-    if _tells_of_the_inside(text, client):
+    text = detail[:_MAX_DETAIL_CHARACTERS] if isinstance(detail, str) else ""
+    if tells(text, (*inside_words(client), *sent())):
         text = _HIDDEN
-    return error_body(answer.status, text[:2000], scim_type if isinstance(scim_type, str) else None)
-
-
-def _tells_of_the_inside(text: str, client: Client) -> bool:
-    folded = text.casefold()
-    return any(word.casefold() in folded for word in inside_words(client))
-
-
-def inside_words(client: Client) -> tuple[str, ...]:
-    """What must never be said outside: the upstream's host, and its credential, plain and as commonly escaped."""
-    tenant = client.tenant
-    authorities = [urlsplit(node).netloc for node in tenant.upstream]
-    hosts = [host for host in (urlsplit(node).hostname or "" for node in tenant.upstream) if "." in host or ":" in host]
-    secrets = [s.get_secret_value() for s in (tenant.upstream_token, tenant.upstream_password) if s is not None]
-    coded = [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in secrets]
-    escaped = [quote(secret, safe="") for secret in secrets]
-    return tuple(word for word in (*authorities, *hosts, *secrets, *coded, *escaped) if word)
+    known = scim_type if isinstance(scim_type, str) and scim_type in _SCIM_TYPES else None
+    return error_body(answer.status, text, known)
 
 
 def _read(answer: UpstreamAnswer) -> Document:
