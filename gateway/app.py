@@ -124,6 +124,7 @@ class Instance:
         self.listener.on_handshake_failure = _log_handshake_failure
         self.pipeline = self._build_pipeline(settings)
         stack.push_async_callback(self._close_upstreams)
+        stack.push_async_callback(self.server.drain, 0)  # a second signal leaves no time, but each gets its record
         self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self))
         await self._admin.start()
         stack.push_async_callback(self._admin.stop)
@@ -194,6 +195,11 @@ class Instance:
                 left_over = self._take(await self._reread())
             except (SettingsInvalid, FeedInvalid, OSError, ValueError) as error:
                 await self._refuse_reload(str(error))
+                continue
+            except Exception as error:
+                # A fault in reading them ends this task, and so the whole gateway, which serves well as it is.
+                log.exception("the new settings could not be judged")
+                await self._refuse_reload(f"they could not be judged: {type(error).__name__}")
                 continue
             for upstream in left_over:
                 tasks.create_task(upstream.aclose())

@@ -161,6 +161,7 @@ class Answer:
     status: int
     fields: tuple[tuple[str, str], ...]
     body: bytes  # b"" for none; 204 and 304 never have one
+    ends_connection: bool = False  # whoever gets it is not asked for another request on the same connection
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ class Pipeline:
             place = self.identity.locate(request)
             trail.tenant_name, trail.tenant = place.tenant_name, place.tenant
             trail.client = client = await self.identity.identify(request, place)
-        async with self.admission.admit(client):
+        async with self.admission.admit(client), self.forwarding.reserve(client):
             with _timed(trail, "inspect"):
                 outline = survey(request, client)
             body = b""

@@ -33,6 +33,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
+from urllib.parse import unquote
 
 import orjson
 
@@ -128,7 +129,7 @@ def _asked(trail: Trail) -> dict[str, Value]:
     }
     if trail.operation:
         return asked | _understood(trail.operation)
-    return asked | {"path": _without_user(path.partition("#")[0])}
+    return asked | {"path": _without_secrets(path.partition("#")[0])}
 
 
 def _understood(operation: Operation) -> dict[str, Value]:
@@ -164,8 +165,13 @@ def _parameters(query: str) -> tuple[str, ...]:
     return tuple(sorted({name if name.lower() in _PARAMETERS else "other" for name in names}))
 
 
-def _without_user(target: str) -> str:
-    """A target as it came, but for the user and password that an absolute one may hold (RFC 3986 section 3.2.1)."""
+def _without_secrets(target: str) -> str:
+    """A target as it came, but for the user and password that an absolute one may hold (RFC 3986 section 3.2.1).
+
+    One that hides a token of ours behind escapes is not shown; a plain one is, without the token.
+    """
+    if "%" in target and _OUR_TOKEN.search(unquote(target)):
+        return "(hidden: it holds a token)"
     if target.startswith("/") and not target.startswith("//"):
         return target
     return target.rpartition("@")[2]

@@ -50,6 +50,9 @@ def command(*, config: Path, log_level: str, loop: str) -> None:
     try:
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             runner.run(_serve(config))
+    except asyncio.CancelledError:
+        log.warning("stopped at once, by a second signal")
+        sys.exit(EXIT_UNUSABLE)
     except SettingsInvalid as error:
         show_problems(config, error.problems)
         sys.exit(EXIT_INVALID)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MAX_PENDING_BYTES = 64 * 1024  # of further requests while one is under way; no client of ours sends any
+_WRITE_BYTES = 64 * 1024  # of an answer at once
 _LINGER_SECONDS = 1.0  # a refused body is read and dropped for so long, so that the answer is not lost in a reset
-_LAST_STATUSES = (400, 408, 421)  # who sent a malformed request is not asked for another on the same connection
 _NEVER_SECONDS = 86_400.0  # aiohttp's own timer; the deadlines here are stricter
 
 _Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
@@ -78,6 +78,8 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=_WRITE_BYTES)
         self.work = self._task_handler
         self._address = peer_address(transport)
         self._within(self._server.listen.head_seconds, self.force_close)
@@ -91,10 +93,13 @@ class Connection(RequestHandler):
             self.gone.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        if self._ended:
+        if self._ended and data:
             return
         if self._chunks is not None:
             self._take_chunks(data, self._chunks)
+            return
+        if not data:
+            super().data_received(data)  # aiohttp's way to have the parser go on with what it held back while paused
             return
         body, rest = data[: self._body_left], data[self._body_left :]
         self._body_left -= len(body)
@@ -194,7 +199,7 @@ class Connection(RequestHandler):
             self._chunks = EMPTY_PAYLOAD  # what still comes is dropped unparsed: nobody waits for it
         if request.content.exception() is not None:
             self._lingering_time = 0.0  # aiohttp would read on, and log the malformed body with a traceback
-        may_go_on = answer.status not in _LAST_STATUSES and not self._server.draining and not self._ended
+        may_go_on = not answer.ends_connection and not self._server.draining and not self._ended
         keep_alive = request.keep_alive and body_is_read and may_go_on
         data = answer_bytes(answer, close=not keep_alive, for_head=request.method == "HEAD")
         return _response(WireAnswer(self, data, keep_alive))
@@ -208,8 +213,13 @@ class Connection(RequestHandler):
         if self.transport is None:
             raise ConnectionResetError
         self._within(self._server.listen.write_seconds, self._reader_is_slow)
-        self.transport.write(data)
-        await self._drain_helper()
+        # SECURITY: asyncio's TLS hands one large write down whole, and then counts none of it as unwritten: nobody
+        # would wait for a slow reader, and its connection's end would cut the answer off after SHUTDOWN_SECONDS.
+        for start in range(0, len(data), _WRITE_BYTES):
+            if self.transport is None:
+                raise ConnectionResetError
+            self.transport.write(data[start : start + _WRITE_BYTES])
+            await self._drain_helper()
 
     async def finish_response(
         self, request: BaseRequest, resp: StreamResponse, start_time: float | None
@@ -218,6 +228,8 @@ class Connection(RequestHandler):
         if resp.keep_alive and not reset:
             self._busy = False
             self._await_next()
+            if self._server.draining:
+                self.hang_up_when_idle()  # the drain began while the answer was being written
         return resp, reset
 
     def _await_next(self) -> None:

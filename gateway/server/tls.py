@@ -113,7 +113,10 @@ class Certificates:
 
 def _load(pair: _Pair) -> tuple[ssl.SSLContext, float]:
     """The context, and when its certificate ends (Unix seconds)."""
-    certificate = x509.load_pem_x509_certificates(pair.certificate_file.read_bytes())[0]
+    try:
+        certificate = x509.load_pem_x509_certificates(pair.certificate_file.read_bytes())[0]
+    except x509.InvalidVersion as error:  # no ValueError, and would end the task that watches, and so the gateway
+        raise ValueError(f"{pair.certificate_file}: {error}") from error
     expires_at = certificate.not_valid_after_utc.timestamp()
     if expires_at <= time.time():
         raise ValueError(f"{pair.certificate_file} has expired on {certificate.not_valid_after_utc:%Y-%m-%d}")

@@ -48,7 +48,7 @@ def examine_name(key: str, file: Path, host: str) -> Iterator[Problem]:
             .extensions.get_extension_for_class(x509.SubjectAlternativeName)
             .value
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError, x509.InvalidVersion):
         return  # said elsewhere
     except x509.ExtensionNotFound:
         yield Problem(key, f"{file} names no host (no subjectAltName); clients refuse it")
@@ -71,7 +71,7 @@ def _chain(key: str, file: Path) -> Generator[Problem, None, list[x509.Certifica
         return x509.load_pem_x509_certificates(file.read_bytes())
     except OSError as error:
         yield Problem(key, f"{file} cannot be read: {error.strerror}")
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         yield Problem(key, f"{file} holds no certificate in PEM form")
     return []
 

@@ -8,8 +8,9 @@ from pydantic import SecretStr
 
 from gateway.settings.models import Credential, Settings, Tenant
 from gateway.settings.problems import Problem, dotted
-from gateway.settings.tokens import digest, fits_a_field
+from gateway.settings.tokens import digest, fits_a_field, weakness
 
+MIN_SECRET_NAME_CHARACTERS = 24  # longer than the names of secrets' files
 MAX_SECRET_BYTES = 4096  # what fits into an Authorization field here and at most upstreams
 
 
@@ -46,13 +47,20 @@ def _secret_of(key: str, file: Path | None, problems: list[Problem]) -> str | No
     try:
         secret = read_secret(file)
     except OSError as error:
-        problems.append(Problem(key, f"{file} cannot be read: {error.strerror or error}"))
+        problems.append(Problem(key, f"{_shown(file)} cannot be read: {error.strerror or error}"))
         return None
     if not secret or not fits_a_field(secret):
-        text = f"{file} must hold one secret: visible ASCII characters on one line, nothing else"
+        text = f"{_shown(file)} must hold one secret: visible ASCII characters on one line, nothing else"
         problems.append(Problem(key, text))
         return None
     return secret
+
+
+def _shown(file: Path) -> str:
+    """The file's name, unless somebody wrote the secret itself in its place."""
+    name = file.name
+    looks_like_a_secret = "." not in name and (weakness(name) is None or len(name) >= MIN_SECRET_NAME_CHARACTERS)
+    return "what is written here (it looks like a secret, and must be a file)" if looks_like_a_secret else str(file)
 
 
 def read_secret(file: Path) -> str:

@@ -97,6 +97,41 @@ async def test_a_request_that_outlasts_the_drain_is_cut_short_and_on_record(tmp_
     assert '"reason":"stopping"' in record
 
 
+async def test_a_second_signal_ends_it_at_once_and_what_it_cut_off_is_on_record(tmp_path: Path) -> None:
+    arrived = asyncio.Event()
+
+    async def silent(conversation: Conversation) -> None:
+        request = await conversation.request()
+        if request.all("Authorization"):
+            arrived.set()
+        await conversation.silence()
+
+    async with (
+        scripted_upstream(silent) as upstream,
+        serving(tmp_path, upstream.url) as served,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(_swallow(served))
+        await arrived.wait()
+        served.signal(signal.SIGTERM)
+        await served.says("stopping")
+        served.signal(signal.SIGTERM)
+        async with asyncio.timeout(4):
+            assert await served.ends() == 1
+    assert "Traceback" not in str(served.said)
+    record = "".join(file.read_text() for file in sorted((tmp_path / "audit").glob("*.jsonl")))
+    assert '"reason":"stopping"' in record
+
+
+async def test_a_fault_in_reading_new_settings_keeps_the_old_ones(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(LIST)) as upstream, serving(tmp_path, upstream.url) as served:
+        (tmp_path / "gateway.toml").write_text("a = " + "[" * 3000 + "]" * 3000)  # a RecursionError, of tomllib's
+        served.signal(signal.SIGHUP)
+        await served.says("refused and the old ones kept")
+
+        assert await status(served) == 200
+
+
 async def _swallow(served: Served) -> None:
     try:
         await status(served)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from gateway.exchange import Answer, ReadBody, Request
 from gateway.refusal import Reason
+from gateway.server import listener
 from gateway.server.adapter import answer_bytes
 from gateway.server.connection import Connection
 from tests.server.building import FakePipeline, hear, served
@@ -280,12 +283,63 @@ async def test_a_reader_that_takes_nothing_is_hung_up_on(tmp_path: Path) -> None
     large = Answer(200, (), b"x" * (32 << 20))
     async with served(tmp_path, FakePipeline(answer=large), write_seconds=0.2) as it:
         reader, writer = await it.connect()
-        reader._limit = 1  # type: ignore[attr-defined]  # a client that stops reading
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a client that stops reading
         writer.write(GET)
+        await it.pipeline.entered.wait()
         await until(lambda: not it.server.open_connections)
         writer.transport.abort()
 
     assert it.server.open_connections == 0
+    assert reader is not None
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("size", [70_000, 140_000, 400_000, 1_000_000])
+def test_a_large_body_sent_at_once_is_read_whole(
+    tmp_path: Path, size: int, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def send() -> bytes:
+        async with served(tmp_path, FakePipeline(body_seconds=1)) as it:
+            return await it.say(POST + b"Content-Length: %d\r\n\r\n" % size + b"x" * size)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(send()).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_last_answer_waits_for_a_slow_reader_before_the_connection_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "SHUTDOWN_SECONDS", 0.05)
+    large = Answer(200, (), b"x" * (16 << 20))
+    async with served(tmp_path, FakePipeline(answer=large)) as it:
+        reader, writer = await it.connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await it.pipeline.entered.wait()
+        await asyncio.sleep(0.2)  # longer than a connection's end may take
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        heard = await reader.read()
+        writer.close()
+
+    assert len(heard.partition(b"\r\n\r\n")[2]) == len(large.body)
+
+
+async def test_a_drain_that_begins_while_an_answer_is_written_does_not_wait_for_the_idle(tmp_path: Path) -> None:
+    large = Answer(200, (), b"x" * (16 << 20))
+    async with served(tmp_path, FakePipeline(answer=large)) as it:
+        reader, writer = await it.connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(GET)
+        await it.pipeline.entered.wait()
+        await until(lambda: any(one.writing_paused for one in it.server.connections))
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            tasks.create_task(it.server.drain(30))
+            await asyncio.sleep(0)
+            writer.transport.resume_reading()  # type: ignore[attr-defined]
+            heard = await reader.read()
+            writer.close()
+
+    assert len(heard.partition(b"\r\n\r\n")[2]) == len(large.body)
 
 
 @dataclass

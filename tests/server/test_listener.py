@@ -15,6 +15,7 @@ import pytest
 import trustme
 import uvloop
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.server.http import assert_c_parser
 from gateway.server.listener import handshake_failure_name, listening_socket
@@ -153,6 +154,19 @@ async def test_a_bad_pair_keeps_the_old_one_loudly_and_a_good_one_heals_it(
         await it.certificates.look()
 
         assert not it.certificates.refused
+
+
+async def test_a_certificate_of_an_unknown_version_is_refused_and_ends_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        pem = (tmp_path / "fullchain.pem").read_bytes()
+        der = x509.load_pem_x509_certificates(pem)[0].public_bytes(Encoding.DER)
+        odd = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1)
+        (tmp_path / "fullchain.pem").write_text(ssl.DER_cert_to_PEM_cert(odd))
+
+        await it.certificates.look()
+
+        assert it.certificates.reloads["refused"] == 1
+        assert b"200 OK" in await it.say(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
 
 async def test_an_expired_certificate_is_not_swapped_in(tmp_path: Path) -> None:

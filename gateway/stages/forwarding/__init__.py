@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
 from gateway.exchange import Client, Delivery, Operation, Request
 from gateway.refusal import Reason
@@ -36,6 +37,14 @@ class Forwarding:
         delivery = await upstream.deliver(upstream_request(operation, upstream.tenant, request.id), left)
         upstream.health = after_delivery(upstream.health, delivery, self._now())
         return delivery
+
+    def reserve(self, client: Client) -> AbstractAsyncContextManager[None]:
+        """Keep the client's upstream open until the block ends, for a reload may come while a body is read.
+
+        Raises:
+            Refusal: STOPPING.
+        """
+        return self.upstreams[client.tenant_name].in_use()
 
     async def probe(self, tenant_name: str) -> ProbeResult:
         """Ask a tenant's upstream, without a credential, whether it is there; its health takes note."""

@@ -114,7 +114,7 @@ class Upstream:
         started, stage = loop.time(), Stage.NOT_SENT
         message, max_bytes = self._message(request), self.tenant.limits.max_answer_bytes
         try:
-            async with self._counted(), asyncio.timeout(within_seconds), self._connection(message) as connection:
+            async with self.in_use(), asyncio.timeout(within_seconds), self._connection(message) as connection:
                 stage = Stage.SENT
                 answer = await _exchange(message, connection, max_bytes)
             answer = WireAnswer(answer.version, answer.status, answer.fields, decode_body(answer, max_bytes))
@@ -157,7 +157,12 @@ class Upstream:
             connection.close()
 
     @asynccontextmanager
-    async def _counted(self) -> AsyncIterator[None]:
+    async def in_use(self) -> AsyncIterator[None]:
+        """Until the block ends, `aclose` waits.
+
+        Raises:
+            Refusal: STOPPING after `aclose`.
+        """
         if self._pool.closed:
             raise Refusal(Reason.STOPPING, note="the upstream's connections are closed")
         self._under_way += 1

@@ -20,6 +20,7 @@ ALWAYS = (
 )
 _RETRY_SECONDS = 60
 _RETRY_SPREAD_SECONDS = 61  # 60..120
+_RETRY_MOST_SECONDS = 1200  # doubled ten times it is a fortnight; an upstream shall not ask for more
 
 
 def present(delivery: Delivery, operation: Operation, trail: Trail) -> Answer:
@@ -49,12 +50,13 @@ def present_refusal(refusal: Refusal, trail: Trail) -> Answer:
         extra.append(("WWW-Authenticate", 'Bearer realm="scim"'))
     if refusal.allow:
         extra.append(("Allow", ", ".join(refusal.allow)))
-    return _error(status, reason, trail.request.id, tuple(extra))
+    # SECURITY: a stranger holds no connection longer than for one request, or a thousand of them would hold all.
+    return _error(status, reason, trail.request.id, tuple(extra), ends_connection=trail.client is None)
 
 
 def present_unparsed(unparsed: Unparsed) -> Answer:
     """The answer to bytes that never became a request; reflects nothing of them."""
-    return _error(unparsed.reason.status, unparsed.reason, unparsed.id, ())
+    return _error(unparsed.reason.status, unparsed.reason, unparsed.id, (), ends_connection=True)
 
 
 def retry_after_seconds(request_id: RequestId, dialect: Dialect, wished: int | None) -> int:
@@ -66,16 +68,19 @@ def retry_after_seconds(request_id: RequestId, dialect: Dialect, wished: int | N
     digest = hashlib.blake2s(request_id.encode(), digest_size=4).digest()
     spread = _RETRY_SECONDS + int.from_bytes(digest) % _RETRY_SPREAD_SECONDS
     if dialect.comes_back_on_429_only or wished is None:
-        return max(spread, wished or 0)
-    return max(1, wished)
+        return min(max(spread, wished or 0), _RETRY_MOST_SECONDS)
+    return min(max(1, wished), _RETRY_MOST_SECONDS)
 
 
-def _error(status: int, reason: Reason, request_id: RequestId, extra: tuple[tuple[str, str], ...]) -> Answer:
+def _error(
+    status: int, reason: Reason, request_id: RequestId, extra: tuple[tuple[str, str], ...], *, ends_connection: bool
+) -> Answer:
     # SECURITY: failed authentications read alike, whatever was wrong with the credential.
     shown = "" if reason.status == 401 else f"{reason.slug}, "
     detail = f"{reason.detail} [{shown}request {request_id}]"
     body = error_body(status, detail, reason.scim_type)
-    return Answer(status, (("Content-Type", SCIM_JSON), *extra, *ALWAYS, ("X-Request-Id", request_id)), body)
+    fields = (("Content-Type", SCIM_JSON), *extra, *ALWAYS, ("X-Request-Id", request_id))
+    return Answer(status, fields, body, ends_connection)
 
 
 def _upstream_wish(delivery: Delivery) -> int | None:

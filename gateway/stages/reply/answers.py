@@ -84,7 +84,10 @@ def _tag_may_pass(tag: str, client: Client) -> bool:
 def _message(answer: UpstreamAnswer, client: Client) -> bytes:
     document = _read(answer)
     changed = publish_links(document, from_bases=(client.upstream_base,), to_base=client.public_base)
-    return write_document(document) if changed else answer.body
+    try:
+        return write_document(document) if changed else answer.body
+    except TypeError as error:  # orjson reads four times deeper than it writes
+        raise Refusal(Reason.UPSTREAM_NOT_SCIM, note="the answer is nested too deeply") from error
 
 
 def _error(answer: UpstreamAnswer, client: Client, sent: Words) -> bytes:

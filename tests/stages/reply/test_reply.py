@@ -87,6 +87,31 @@ def test_an_error_of_the_upstream_tells_nothing_of_the_inside(secret: str) -> No
     assert json.loads(answer.body)["schemas"] == [ERROR]
 
 
+def test_the_credential_that_the_upstream_echoes_is_hidden_as_basic_says_it() -> None:
+    who = client(upstream_token=None, upstream_username="svc", upstream_password="inside-pass-word-123456")
+    echo = base64.b64encode(b"svc:inside-pass-word-123456").decode()
+    message = {"schemas": [ERROR], "status": "400", "detail": f"bad field Authorization: Basic {echo}"}
+
+    assert echo.encode() not in presented(400, message, who=who).body
+
+
+@pytest.mark.parametrize("scim_type", [UPSTREAM_TOKEN, INSIDE, "at com.example.Main", "x" * 5000, "", {"a": 1}])
+def test_an_error_type_that_is_no_keyword_is_left_out(scim_type: object) -> None:
+    message = {"schemas": [ERROR], "status": "400", "detail": "no", "scimType": scim_type}
+
+    assert "scimType" not in json.loads(presented(400, message).body)
+
+
+def test_an_answer_too_deep_to_be_written_again_is_the_upstreams_fault() -> None:
+    nested = "[" * 400 + "]" * 400
+    body = f'{{"id": "1", "meta": {{"location": "{INSIDE}/Users/1"}}, "x": {nested}}}'.encode()
+
+    with pytest.raises(Refusal) as refused:
+        presented(200, body)
+
+    assert refused.value.reason is Reason.UPSTREAM_NOT_SCIM
+
+
 def test_an_error_of_the_upstream_keeps_its_words_and_type() -> None:
     message = {"schemas": [ERROR], "status": 409, "detail": "User already exists.", "scimType": "uniqueness"}
 
@@ -145,6 +170,19 @@ def test_okta_is_told_60_to_120_whole_seconds_spread_by_the_request() -> None:
 
 def test_okta_is_told_longer_when_the_upstream_wishes_so() -> None:
     assert retry_after_seconds(RequestId("x"), Dialect.OKTA, 600) == 600
+
+
+def test_nobody_is_told_to_stay_away_for_days() -> None:
+    assert retry_after_seconds(RequestId("x"), Dialect.OKTA, 99_999) == 1200
+    assert retry_after_seconds(RequestId("x"), Dialect.ENTRA, 99_999) == 1200
+
+
+def test_a_stranger_is_hung_up_on_and_a_client_is_not() -> None:
+    known, unknown = trail(), trail()
+    unknown.client = None
+
+    assert present_refusal(Refusal(Reason.CREDENTIAL_UNKNOWN), unknown).ends_connection
+    assert not present_refusal(Refusal(Reason.JSON_MALFORMED), known).ends_connection
 
 
 def test_others_are_told_what_is_so() -> None:
