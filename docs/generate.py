@@ -13,7 +13,8 @@ HEAD = """# Refusals
 
 Every way the gateway says no. Generated from `gateway/refusal.py` by `docs/generate.py`.
 
-The slug stands in the client's error text, in the audit log, in the log line and in `scim_gateway_requests_rejected_total`.
+The slug stands in the client's error text, in the audit log, in the log line and in `scim_gateway_requests_rejected_total`; only a 401 does
+not tell the client which of its reasons it was (the request id in it finds the line that does).
 A client of the kind `okta` or `okta-agent` gets 429 with `Retry-After` wherever the fault is the upstream's or the gateway's,
 because Okta comes back by itself only then; the status below is what other clients get.
 """
@@ -38,7 +39,7 @@ ADVICE: dict[Reason, str] = {
     Reason.CREDENTIAL_UNKNOWN: "A wrong or mistyped token. `scim-gateway token check` finds typing errors offline.",
     Reason.CREDENTIAL_EXPIRED: "Make a token with `scim-gateway token new`, add it, enter it in the client.",
     Reason.CREDENTIAL_OF_OTHER_TENANT: "A valid token at another tenant's path; two apps of the client are mixed up.",
-    Reason.TOO_MANY_FAILURES: "Somebody guesses tokens from that address. Valid credentials still pass from it.",
+    Reason.TOO_MANY_FAILURES: "Somebody guesses tokens from that address, or a client there has an old one. Valid credentials still pass from it.",
     Reason.RATE_EXCEEDED: "The client is faster than `limits.requests_per_second` and `burst`; it comes back by itself.",
     Reason.NO_PLACE: "`limits.concurrent` requests are under way: the upstream is slow, or the number too small.",
     Reason.BODY_TOO_LARGE: "Larger than `limits.max_body_bytes`; a group with very many members may need more.",

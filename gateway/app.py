@@ -110,6 +110,7 @@ class Instance:
                     task.cancel()
             await self.recording.flush(at_end=True)
             await self.recording.notice("stop")
+            log.info("stopped")
 
     # Starting --------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ _RATE_LIMIT = frozenset({"rate-exceeded", "no-place"})
 _TALLIES = {
     "connections_rejected": ("reason", "Connections that were closed at once, by reason."),
     "tls_handshakes": ("result", "TLS handshakes by result: ok, or what went wrong."),
-    "tls_reloads": ("result", "Times a changed certificate was taken (ok) or refused and the old one kept (failed)."),
+    "tls_reloads": ("result", "Changed certificates that were taken, or refused (and the old one kept)."),
 }
 
 # Else each counter and histogram comes with a second series that nobody asks for.

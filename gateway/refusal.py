@@ -19,6 +19,7 @@ class Fault(Enum):
 
 _NOT_AUTHENTICATED = "The request is not authenticated: give the credential of this tenant."
 _BE_BACK = "Nothing is lost: the request may be sent again."
+_MAYBE_DONE = "It may have been carried out all the same; it may be sent again."
 
 
 class Reason(Enum):
@@ -213,14 +214,14 @@ class Reason(Enum):
         503,
         None,
         Fault.UPSTREAM,
-        f"The application did not answer in time. {_BE_BACK}",
+        f"The application did not answer in time. {_MAYBE_DONE}",
     )
     UPSTREAM_UNAVAILABLE = (
         "upstream-unavailable",
         503,
         None,
         Fault.UPSTREAM,
-        f"The application says that it is not available. {_BE_BACK}",
+        f"The application says that it is not available. {_MAYBE_DONE}",
     )
     UPSTREAM_BUSY = (
         "upstream-busy",
@@ -234,21 +235,21 @@ class Reason(Enum):
         503,
         None,
         Fault.UPSTREAM,
-        f"The application's answer was cut short or malformed. {_BE_BACK}",
+        f"The application's answer was cut short or malformed. {_MAYBE_DONE}",
     )
     UPSTREAM_NOT_SCIM = (
         "upstream-not-scim",
         503,
         None,
         Fault.UPSTREAM,
-        f"The application's answer was not a SCIM message. {_BE_BACK}",
+        f"The application's answer was not a SCIM message. {_MAYBE_DONE}",
     )
     UPSTREAM_REDIRECT = (
         "upstream-redirect",
         503,
         None,
         Fault.UPSTREAM,
-        f"The application's answer was a redirect, which is never followed. {_BE_BACK}",
+        f"The application's answer was a redirect, which is never followed. {_MAYBE_DONE}",
     )
     UPSTREAM_TOO_LARGE = (
         "upstream-too-large",
@@ -271,11 +272,11 @@ class Reason(Enum):
         503,
         None,
         Fault.GATEWAY,
-        f"The request cannot be put on record at the moment. {_BE_BACK}",
+        f"The request cannot be put on record at the moment. {_MAYBE_DONE}",
     )
     CLIENT_GONE = ("client-gone", 499, None, Fault.CLIENT, "The client hung up.")
-    STOPPING = ("stopping", 503, None, Fault.GATEWAY, f"The gateway is being stopped. {_BE_BACK}")
-    GATEWAY_FAULT = ("gateway-fault", 500, None, Fault.GATEWAY, f"The gateway failed. {_BE_BACK}")
+    STOPPING = ("stopping", 503, None, Fault.GATEWAY, f"The gateway is being stopped. {_MAYBE_DONE}")
+    GATEWAY_FAULT = ("gateway-fault", 500, None, Fault.GATEWAY, f"The gateway failed. {_MAYBE_DONE}")
 
     def __init__(self, slug: str, status: int, scim_type: str | None, fault: Fault, detail: str) -> None:
         self.slug = slug

@@ -113,7 +113,7 @@ def _line(name: str, check: Check) -> str:
     mark = "[+]" if check.ok else "[-]" if check.counts else "[!]"
     state = "ok" if check.ok else "failed"
     text = " ".join(check.text.split())  # a library's error may hold a line break, and look like a check of ours
-    aside = "" if check.ok or check.counts else " (does not count)"
+    aside = "" if check.ok or check.counts else " (ready all the same)"
     return f"{mark}{name} {state}{f': {text}' if text else ''}{aside}"
 
 

@@ -14,7 +14,7 @@ import click
 
 from gateway.rehearsal.caller import Target
 from gateway.rehearsal.outcomes import StepResult, closing_line, table_lines
-from gateway.rehearsal.play import DIALECTS, DIALECTS_TO_COME, rehearse
+from gateway.rehearsal.play import DIALECTS, rehearse
 
 TOKEN_VARIABLE = "SCIM_GATEWAY_TOKEN"  # noqa: S105 - the variable's name
 
@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 @click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="A file that holds the token.")
 @click.option(
     "--dialect",
-    type=click.Choice([*DIALECTS, *DIALECTS_TO_COME]),
+    type=click.Choice([*DIALECTS]),
     default="oin",
     show_default=True,
     help="Who is played: oin (an app of Okta's catalogue, PATCH) or aiw (of its App Integration Wizard, PUT).",
@@ -46,8 +46,6 @@ def command(
     Everything it makes is named "...rehearsal..." and is deleted at the end, also after Ctrl-C.
     Exits with 0 if every step passed, else with 1.
     """
-    if dialect in DIALECTS_TO_COME:
-        raise click.ClickException(f"the dialect {dialect} is not in this version; there are: {', '.join(DIALECTS)}")
     target = Target(url=_base_url(url), token=_token(token, token_file), tls=_trust(ca_file))
 
     def show(step: StepResult) -> None:

@@ -17,7 +17,7 @@ from gateway.cli.logs import configure_logging
 from gateway.journal import DirectoryInUse
 from gateway.settings.models import Settings
 from gateway.settings.problems import SettingsInvalid
-from gateway.settings.reading import read_settings
+from gateway.settings.reading import examine, read_settings
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,29 @@ def command(*, config: Path, log_level: str, loop: str) -> None:
         show_problems(config, error.problems)
         sys.exit(EXIT_INVALID)
     except (DirectoryInUse, FeedInvalid, OSError, RuntimeError) as error:
-        log.critical("the gateway cannot start: %s", error)
+        log.critical("the gateway cannot start: %s", _said(error))
         sys.exit(EXIT_UNUSABLE)
+
+
+def _said(error: Exception) -> str:
+    """Without Python's "[Errno 98]"; a file's name comes first."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def _read(config: Path) -> Settings:
+    """The settings; what speaks against them and does not keep a gateway from starting goes to the log.
+
+    Raises:
+        SettingsInvalid: with every error.
+    """
+    found = examine(config)
+    if found.settings is None:
+        raise SettingsInvalid(found.errors)
+    for problem in found.problems:
+        log.warning("the settings are used, but %s: %s", problem.key, problem.text)
+    return found.settings
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -74,7 +95,7 @@ async def _serve(config: Path) -> None:
     async def reread() -> Settings:
         return await asyncio.to_thread(read_settings, config)
 
-    instance = Instance(read_settings(config), reread)
+    instance = Instance(_read(config), reread)
     stop = asyncio.Event()
     task = asyncio.current_task()
 

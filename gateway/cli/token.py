@@ -57,7 +57,9 @@ The old credential can stay beside it until the client uses the new one.""")
 @command.command(name="check")
 def check() -> None:
     """Reads a token from standard input and says whether it has a typing error. Asks no server."""
-    fits = checksum_fits(sys.stdin.readline().strip())
+    if sys.stdin.isatty():
+        click.echo("Paste the token and press Enter:", err=True)
+    fits = checksum_fits(sys.stdin.readline().strip().removeprefix("Bearer "))
     click.echo(
         "The token is well-formed." if fits else "The token has a typing error, or was not made by this gateway."
     )

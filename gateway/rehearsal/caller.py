@@ -68,7 +68,18 @@ class Caller:
                 return Reply(response.status, {name.lower(): text for name, text in response.headers.items()}, read)
         except (aiohttp.ClientError, TimeoutError) as error:
             trouble = next(trouble for kind, trouble in _TROUBLES if isinstance(error, kind))
-            raise Unanswered(trouble, f"{trouble.value}: {error}" if str(error) else trouble.value) from error
+            said = _said(error)
+            raise Unanswered(trouble, f"{trouble.value}: {said}" if said else trouble.value) from error
+
+
+def _said(error: Exception) -> str:
+    """The error in the words of the system, where aiohttp puts a Python object's address around them."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        return cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
+    return str(error)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

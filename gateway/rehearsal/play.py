@@ -24,7 +24,6 @@ CLEANING_SECONDS = 120.0
 CLEANING_NAME = "clean up"
 
 DIALECTS: Mapping[str, Dialect] = {"oin": CatalogueApp(), "aiw": WizardApp()}
-DIALECTS_TO_COME = ("agent", "entra")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ async def _call_unauthenticated(scene: Scene, authorization: str) -> None:
     reply = await scene.caller.send("GET", f"/{USERS}?startIndex=1&count=2", authorization=authorization)
     if reply.status == 200:
         raise Failed("users are shown without a valid token", reply, advice=_OPEN_ADVICE)
-    expect_error(reply, 401)
+    # A gateway locks out an address that fails often, such as one that rehearses often; that is a refusal too.
+    expect_error(reply, 401, *((429,) if b"[too-many-failures" in reply.body else ()))
 
 
 async def _create_in_vain(scene: Scene, collection: str, body: JsonObject) -> None:

@@ -100,7 +100,7 @@ class Certificates:
         try:
             self._present, self.expires_at = await asyncio.to_thread(_load, self._pair)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            self.refused = f"{type(error).__name__}: {error}"
+            self.refused = _said(error)
             log.error("the new certificate is not usable, the old one is kept: %s", self.refused)  # noqa: TRY400
             self.reloads["refused"] += 1
             return
@@ -109,6 +109,15 @@ class Certificates:
             "a new certificate is served, valid until %s", time.strftime("%Y-%m-%d", time.gmtime(self.expires_at))
         )
         self.reloads["taken"] += 1
+
+
+def _said(error: Exception) -> str:
+    """Why a pair is not usable, as `check` would say it."""
+    if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
+        return "the key is not the key of the certificate"
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _load(pair: _Pair) -> tuple[ssl.SSLContext, float]:

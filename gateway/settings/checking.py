@@ -60,7 +60,7 @@ def secrets_are_strong(settings: Settings, _now: float) -> Iterator[Problem]:
 
 
 def credentials_are_in_date(settings: Settings, now: float) -> Iterator[Problem]:
-    """An ended credential opens nothing; an error where it leaves a tenant with none, else it only wants removing."""
+    """An ended credential opens nothing and wants replacing or removing; one that ends soon is worth a word."""
     for name, tenant in settings.tenants.items():
         ended = [c.expires is not None and c.expires.timestamp() <= now for c in tenant.credentials]
         for index, credential in enumerate(tenant.credentials):
@@ -70,6 +70,9 @@ def credentials_are_in_date(settings: Settings, now: float) -> Iterator[Problem]
                     "nobody can call: `scim-gateway token new` makes another" if all(ended) else "remove the credential"
                 )
                 yield Problem(key, f"{credential.name} ended on {credential.expires:%Y-%m-%d}; {rest}")
+            elif credential.expires is not None and credential.expires.timestamp() <= now + pairs.SOON_SECONDS:
+                rest = "add its successor beside it: `scim-gateway token new`"
+                yield Problem(key, f"{credential.name} ends on {credential.expires:%Y-%m-%d}; {rest}", "warning")
 
 
 def feeds_are_usable(settings: Settings, _now: float) -> Iterator[Problem]:

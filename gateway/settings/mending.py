@@ -90,6 +90,17 @@ def _unknown_keys_first(error: ValidationError) -> list[ErrorDetails]:
     return [detail for detail in details if detail["type"] == "extra_forbidden"] or details
 
 
+_KINDS = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+}
+
+
 def _explain(detail: ErrorDetails, location: tuple[str | int, ...]) -> str:
     kind, message = detail["type"], detail["msg"]
     if kind == "extra_forbidden":
@@ -104,6 +115,8 @@ def _explain(detail: ErrorDetails, location: tuple[str | int, ...]) -> str:
         return f"must be a section: [{dotted(*location)}]"
     if kind == "tuple_type":
         return 'must be a list, such as ["..."]'
+    if kind in _KINDS:
+        return f"must be {_KINDS[kind]}"
     message = message.removeprefix("Value error, ")
     return message.replace("Input should be", "must be").replace("Input should", "must").replace("Value should", "must")
 

@@ -68,6 +68,11 @@ def _credentials(environ: Mapping[str, str]) -> Raw:
         raise SettingsInvalid((Problem(directory, f"a credential cannot be read: {type(error).__name__}"),)) from None
 
 
+def variables_by_key(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The names of the variables that set something, by its key with "_" for each "-"."""
+    return {n.removeprefix(PREFIX).lower().replace("__", "."): n for n in environ if n.startswith(PREFIX)}
+
+
 def _variables(environ: Mapping[str, str]) -> Raw:
     names = sorted(name for name in environ if name.startswith(PREFIX))
     return {name.removeprefix(PREFIX): _value(environ[name]) for name in names}

@@ -72,7 +72,7 @@ async def test_an_upstream_that_is_away_is_shown_and_leaves_the_instance_ready(c
 
     status, _, body = await console.ask("/readyz?verbose")
     assert status == 200
-    assert body == "[!]upstream jira failed: unreachable (does not count)\nready\n"
+    assert body == "[!]upstream jira failed: unreachable (ready all the same)\nready\n"
 
 
 async def test_readyz_speaks_json_too(console: Console) -> None:

@@ -63,11 +63,11 @@ def test_a_wrong_token_fails_says_what_to_do_and_is_not_shown(application: Appli
 
 
 @pytest.mark.parametrize("dialect", ["agent", "entra"])
-def test_dialects_to_come_are_named_as_such(dialect: str) -> None:
+def test_an_unknown_dialect_is_refused_with_those_that_are_there(dialect: str) -> None:
     result = rehearse("--url", "https://scim.example.com", "--dialect", dialect, token=WRONG_TOKEN)
 
-    assert result.exit_code == 1
-    assert f"the dialect {dialect} is not in this version; there are: oin, aiw" in result.stderr
+    assert result.exit_code == 2
+    assert f"'{dialect}' is not one of 'oin', 'aiw'" in result.stderr
 
 
 @pytest.mark.parametrize(

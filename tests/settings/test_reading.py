@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,25 @@ def test_what_stands_in_for_a_mistake_is_never_reported_itself(tmp_path: Path) -
         "tenants.jira.path",
         "tenants.wiki.path",
     ]
+
+
+def test_a_credential_that_ends_soon_is_worth_a_word(tmp_path: Path) -> None:
+    file = spoil(tmp_path, ('name = "okta-2027"', 'name = "okta-2027"\nexpires = 2030-01-20T00:00:00Z'))
+
+    def warnings(day: datetime) -> list[str]:
+        return [p.text for p in examine(file, {}, day.timestamp()).problems if p.key.endswith(".expires")]
+
+    assert warnings(datetime(2030, 1, 1, tzinfo=UTC)) == [
+        "okta-2027 ends on 2030-01-20; add its successor beside it: `scim-gateway token new`"
+    ]
+    assert warnings(datetime(2029, 12, 1, tzinfo=UTC)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [("LIMITS__BURST", "many", "must be a whole number"), ("SYNC_PASSWORDS", "maybe", "must be true or false")],
+)
+def test_a_value_out_of_the_environment_is_said_to_be_one(tmp_path: Path, key: str, value: str, says: str) -> None:
+    name = f"SCIM_GATEWAY__TENANTS__JIRA__{key}"
+
+    assert f"{says} (set by {name})" in [p.text for p in examine(write_good(tmp_path), {name: value}).problems]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,6 +13,8 @@ from gateway.refusal import Reason
 from gateway.stages.forwarding.health import Health, ProbeResult, after_delivery, after_probe
 from gateway.stages.forwarding.requests import upstream_request
 from gateway.stages.forwarding.upstream import Upstream, open_upstreams
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Forwarding", "Health", "ProbeResult", "Upstream", "open_upstreams"]
 
@@ -35,7 +38,7 @@ class Forwarding:
         if left <= 0:
             return Delivery((), None, Reason.UPSTREAM_TIMEOUT, "no time was left to ask the upstream")
         delivery = await upstream.deliver(upstream_request(operation, upstream.tenant, request.id), left)
-        upstream.health = after_delivery(upstream.health, delivery, self._now())
+        _take(client.tenant_name, upstream, after_delivery(upstream.health, delivery, self._now()))
         return delivery
 
     def reserve(self, client: Client) -> AbstractAsyncContextManager[None]:
@@ -50,7 +53,7 @@ class Forwarding:
         """Ask a tenant's upstream, without a credential, whether it is there; its health takes note."""
         upstream = self.upstreams[tenant_name]
         result = await upstream.probe()
-        upstream.health = after_probe(upstream.health, result, self._now())
+        _take(tenant_name, upstream, after_probe(upstream.health, result, self._now()))
         return result
 
     async def probe_all(self) -> None:
@@ -64,3 +67,14 @@ class Forwarding:
         async with asyncio.TaskGroup() as closing:
             for upstream in self.upstreams.values():
                 closing.create_task(upstream.aclose())
+
+
+def _take(tenant_name: str, upstream: Upstream, health: Health) -> None:
+    """Note an upstream's health, and say in the log when it has changed."""
+    before, upstream.health = upstream.health.healthy, health
+    if health.healthy is False and before is not False:
+        log.warning(
+            "the upstream does not serve: %s", health.note, extra={"tenant": tenant_name, "node": upstream.node}
+        )
+    elif health.healthy and before is False:
+        log.warning("the upstream serves again", extra={"tenant": tenant_name, "node": upstream.node})

@@ -59,4 +59,6 @@ def after_probe(health: Health, probe: ProbeResult, now: float) -> Health:
     serves = health.healthy and health.served_at is not None and now - health.served_at < SERVED_SECONDS
     if serves and not probe.healthy:
         return health
+    if probe.healthy and not health.healthy and health.note.startswith(Reason.UPSTREAM_CREDENTIAL.slug):
+        return health  # a probe bears no credential: it cannot know that ours is accepted again
     return Health(probe.healthy, now, health.served_at, probe.note)

@@ -159,7 +159,9 @@ class Recording:
 
 
 def _log_access(trail: Trail) -> None:
-    if not access_log.isEnabledFor(logging.INFO):
+    away = trail.reason is not None and trail.reason.unavailable  # the upstream's fault or ours: worth a warning
+    level = logging.WARNING if away else logging.INFO
+    if not access_log.isEnabledFor(level):
         return
     fields: dict[str, object] = {
         "request": trail.request.id,
@@ -171,6 +173,5 @@ def _log_access(trail: Trail) -> None:
         "reason": trail.reason.slug if trail.reason else None,
         "milliseconds": round(sum(trail.seconds.values()) * 1000, 2),
     }
-    access_log.info(
-        "served" if trail.operation else "refused", extra={k: v for k, v in fields.items() if v is not None}
-    )
+    said = "unavailable" if away else "served" if trail.operation and trail.reason is None else "refused"
+    access_log.log(level, said, extra={key: value for key, value in fields.items() if value is not None})

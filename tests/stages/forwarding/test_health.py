@@ -120,3 +120,10 @@ def test_a_failed_delivery_counts_at_once(reason: Reason) -> None:
 
 def test_a_request_that_was_never_tried_says_nothing() -> None:
     assert after_delivery(SERVED, Delivery((), None, Reason.UPSTREAM_TIMEOUT), NOW + 1) == SERVED
+
+
+def test_a_probe_cannot_know_that_the_credential_is_accepted_again() -> None:
+    refused = Health(False, NOW, None, "upstream-credential: status 401")
+
+    assert after_probe(refused, GOOD, NOW + 15) == refused
+    assert after_probe(Health(False, NOW, None, "no connection"), GOOD, NOW + 15).healthy
