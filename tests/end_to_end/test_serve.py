@@ -203,24 +203,6 @@ async def test_a_port_that_is_taken_is_said_without_a_traceback(tmp_path: Path) 
         assert await status(served) == 200
 
 
-@pytest.mark.parametrize(
-    ("group", "passes"), [("X25519", True), ("P-256", True), ("P-384", True), ("P-521", False), ("X448", False)]
-)
-async def test_only_the_groups_of_the_profile_are_negotiated(tmp_path: Path, group: str, passes: bool) -> None:
-    async with scripted_upstream(answers(LIST)) as upstream, serving(tmp_path, upstream.url) as served:
-        words = ("s_client", "-connect", f"127.0.0.1:{served.port}", "-groups", group, "-brief")
-        client = await asyncio.create_subprocess_exec(
-            *("openssl", *words),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={name: value for name, value in os.environ.items() if name != "OPENSSL_CONF"},
-        )
-        said, _ = await client.communicate()
-
-    assert (b"CONNECTION ESTABLISHED" in said) is passes, said
-
-
 async def test_sslyze_finds_mozillas_intermediate_profile(tmp_path: Path) -> None:
     if not GRADER_IS_THERE:
         assert not os.environ.get("CI"), "make servers installs the grader"
