@@ -204,9 +204,10 @@ class Instance:
                 continue
             for upstream in left_over:
                 tasks.create_task(upstream.aclose())
-            await self.recording.notice("reload", settings=digest(self.settings))
+            name = digest(self.settings)
+            await self.recording.notice("reload", settings=name)
             self._note_settings_in_use()
-            log.warning("the settings were read again and are in use", extra={"settings": digest(self.settings)})
+            log.warning("the settings were read again and are in use", extra={"settings": name})
 
     def _take(self, settings: Settings) -> list[Upstream]:
         """Put new settings in use, all or none; the upstreams that are no longer needed.

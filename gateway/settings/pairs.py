@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def examine_name(key: str, file: Path, host: str) -> Iterator[Problem]:
     dns = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
     addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
     wildcard = f"*.{host.partition('.')[2]}"
-    if host not in dns and wildcard not in dns and not (_is_address(host) and host in addresses):
+    if host not in dns and wildcard not in dns and host not in addresses:
         some = ", ".join((*dns, *addresses)[:6]) or "nothing"
         yield Problem(key, f"{file} is not for {host}, the host of gateway.public_url; it is for {some}")
 
@@ -137,11 +136,3 @@ def _is_weak(private: PrivateKeyTypes) -> bool:
     if isinstance(private, rsa.RSAPrivateKey):
         return private.key_size < MIN_RSA_BITS
     return isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.key_size < MIN_EC_BITS
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
