@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test check fix soak lock setup servers clean
+.PHONY: run test check fix soak bench lock setup servers clean
 
 # Everything below needs only Python, make and the package registries.
 setup: $(VENV)/.installed
@@ -22,6 +22,12 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	.venv-tls/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/tls-grader.txt
 	touch $@
 
+# Caddy and a profiler; HAProxy, nginx, wrk and h2load are Debian's, fetched into build/ where the system lacks them.
+.venv-bench/.installed: requirements/bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
+	touch $@
+
 servers: .venv-tls/.installed
 
 run: setup
@@ -32,6 +38,9 @@ test: setup servers
 
 soak: setup servers
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+bench: setup .venv-bench/.installed
+	$(BIN)/python -m tests.bench $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -50,6 +59,7 @@ lock:
 	$(LOCK) --no-emit-package scim-gateway --extra demo pyproject.toml -o requirements/demo.txt
 	$(LOCK) --no-emit-package scim-gateway --extra dev pyproject.toml -o requirements/dev.txt
 	$(LOCK) requirements/tls-grader.in -o requirements/tls-grader.txt
+	$(LOCK) requirements/bench.in -o requirements/bench.txt
 
 clean:
-	rm -rf $(VENV) .venv-tls build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-tls .venv-bench build .mypy_cache .ruff_cache .pytest_cache .hypothesis

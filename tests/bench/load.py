@@ -1,0 +1,135 @@
+"""Load, and what it shows: CPU time a request at saturation (wrk), latency at a fixed rate (h2load)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.processes import OTHER_CORE, SYSTEM_CORE, core_seconds, cpu_seconds
+from tests.bench.programs import Programs
+from tests.bench.systems import PATH, TOKEN, System
+
+CONNECTIONS = 32
+WARM_UP_SECONDS = 1
+RATE = 500  # requests a second, where latency is taken
+RATE_CONNECTIONS = 10
+SCRIPT = Path(__file__).parent / "wrk.lua"
+
+
+class LoadFailed(Exception):
+    """Something was not answered as it should: what was measured is worth nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk says of a run."""
+
+    requests: int
+    seconds: float
+    bad: int  # statuses from 400 up, broken connections and timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Saturated:
+    """What a system did under as much load as it takes."""
+
+    cpu_us: float  # CPU microseconds a request
+    per_second: float
+    busy: float  # its share of its core; well below 1, `per_second` is not the most it can do
+    taken: float  # what others had of that core, as a share
+
+
+def saturate(system: System, programs: Programs, patches: int, seconds: int) -> Saturated:
+    """Load with `patches` PATCHes in a hundred requests, the rest GETs, on connections kept alive.
+
+    Raises:
+        LoadFailed: with the first answer that was not 2xx.
+    """
+    _wrk(system, programs, patches, WARM_UP_SECONDS)
+    began, before, all_before = time.monotonic(), cpu_seconds(system.pid), _core_seconds()
+    load = parse_wrk(_wrk(system, programs, patches, seconds))
+    used, by_all, lasted = cpu_seconds(system.pid) - before, _core_seconds() - all_before, time.monotonic() - began
+    if load.bad or not load.requests:
+        told = _wrk(system, programs, patches, seconds, tell=True)
+        raise LoadFailed(f"{system.name}: {load.bad} of {load.requests} answers are bad; once more: {told}")
+    return Saturated(
+        used / load.requests * 1e6, load.requests / load.seconds, used / lasted, max(0.0, by_all - used) / lasted
+    )
+
+
+def _core_seconds() -> float:
+    return core_seconds(SYSTEM_CORE, Path("/proc/stat").read_text(encoding="ascii"))
+
+
+def _wrk(system: System, programs: Programs, patches: int, seconds: int, *, tell: bool = False) -> str:
+    environment = os.environ | {"BENCH_PATCHES": str(patches), "BENCH_PATH": PATH, "BENCH_TOKEN": TOKEN}
+    if tell:
+        environment["BENCH_TELL"] = "1"
+    words = (f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(SCRIPT), system.url)
+    return _run((*programs.wrk, "-t1", *words), seconds, environment)
+
+
+def parse_wrk(output: str) -> Load:
+    """What wrk.lua wrote at the end. Pure."""
+    _, found, rest = output.partition("SUMMARY ")
+    if not found:
+        raise LoadFailed(f"wrk said nothing of its run: {output[-500:]}")
+    summary = json.loads(rest.splitlines()[0])
+    bad = summary["bad_statuses"] + summary["broken"] + summary["timeouts"]
+    return Load(summary["requests"], summary["microseconds"] / 1e6, bad)
+
+
+def latencies(system: System, programs: Programs, directory: Path, seconds: int) -> list[float]:
+    """Milliseconds that GETs took at RATE requests a second; wrk holds no rate, and h2load is for GETs alone.
+
+    Its connections tick together, so requests come in small bursts: up to RATE_CONNECTIONS at once.
+
+    Raises:
+        LoadFailed: when one was not answered 200.
+    """
+    log = directory / "h2load.log"
+    log.unlink(missing_ok=True)
+    words = ("--h1", "-t1", f"-c{RATE_CONNECTIONS}", "--rps", str(RATE // RATE_CONNECTIONS), f"--duration={seconds}")
+    fields = ("-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/scim+json")
+    targets = [f"{system.url}{PATH}/Users/{number:06}" for number in range(1, 101)]
+    _run((*programs.h2load, *words, "--warm-up-time=1", *fields, f"--log-file={log}", *targets), seconds, os.environ)
+    found = parse_h2load(log.read_text(encoding="ascii"))
+    log.unlink()
+    if len(found) < 0.9 * RATE * seconds:
+        raise LoadFailed(f"{system.name}: {len(found)} answers in {seconds} s, at {RATE} a second")
+    return found
+
+
+def parse_h2load(log: str) -> list[float]:
+    """Milliseconds of each request; lines are start (microseconds since 1970), status, microseconds. Pure.
+
+    Raises:
+        LoadFailed: at the first status that is not 200.
+    """
+    found = []
+    for line in log.splitlines():
+        _, status, microseconds = line.split("\t")[:3]
+        if status != "200":
+            raise LoadFailed(f"an answer at a fixed rate has status {status}")
+        found.append(int(microseconds) / 1000)
+    return found
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that `share` of all do not exceed (nearest rank). Pure."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def _run(words: tuple[str, ...], seconds: int, environment: Mapping[str, str]) -> str:
+    """What a load program says; it runs beside the upstream."""
+    pinned = ("taskset", "--cpu-list", str(OTHER_CORE), *words)
+    done = subprocess.run(pinned, capture_output=True, text=True, env=environment, timeout=seconds + 60, check=False)
+    if done.returncode:
+        raise LoadFailed(f"{words[0]} failed: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+    return done.stdout
