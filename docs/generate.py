@@ -42,6 +42,8 @@ ADVICE: dict[Reason, str] = {
     Reason.TOO_MANY_FAILURES: "Somebody guesses tokens from that address, or a client there has an old one. Valid credentials still pass from it.",
     Reason.RATE_EXCEEDED: "The client is faster than `limits.requests_per_second` and `burst`; it comes back by itself.",
     Reason.NO_PLACE: "`limits.concurrent` requests are under way: the upstream is slow, or the number too small.",
+    Reason.QUEUE_FULL: "Dozens of writes to one user or group at once, and the upstream is slow with them; the client comes back by itself.",
+    Reason.QUEUE_TIMEOUT: "The upstream is slow: earlier writes to the same resource, or `limits.connections` requests to its node, took too long.",
     Reason.BODY_TOO_LARGE: "Larger than `limits.max_body_bytes`; a group with very many members may need more.",
     Reason.BODY_TIMEOUT: "The body came too slowly; see `listen.body_seconds`.",
     Reason.CODING_UNSUPPORTED: "A compressed request body; switch that off in the client.",

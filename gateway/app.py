@@ -21,19 +21,20 @@ from gateway.server.tls import Certificates
 from gateway.settings.models import Settings
 from gateway.settings.problems import SettingsInvalid
 from gateway.stages.admission import Admission
-from gateway.stages.forwarding import Forwarding, Upstream, open_upstreams
+from gateway.stages.forwarding import Forwarding, Transition, Upstream, open_upstreams
 from gateway.stages.identity import FeedInvalid, Feeds, Identity, own_authorities
 from gateway.stages.recording import Recording
 from gateway.state.failures import Failures
 from gateway.state.last_use import LastUse
 from gateway.state.places import Places
 from gateway.state.rates import Rates
+from gateway.state.turns import Turns
 
 __all__ = ["FeedInvalid", "Instance", "run_instance"]
 
 log = logging.getLogger(__name__)
 
-PROBE_SECONDS = 15.0
+PROBE_TICK_SECONDS = 0.25  # each node has its own times; this is how exactly they are kept
 TICK_SECONDS = 1.0
 
 Reread = Callable[[], Awaitable[Settings]]
@@ -63,7 +64,8 @@ class Instance:
         self.settings = settings
         self.draining = False
         self.reload_problem = ""  # why the settings read last are not in use; "" when they are
-        self.rates, self.places, self.failures, self.last_use = Rates(), Places(), Failures(), LastUse()
+        self.rates, self.places, self.turns = Rates(), Places(), Turns()
+        self.failures, self.last_use = Failures(), LastUse()
         self.feeds = Feeds.of(settings)
         self.upstreams: dict[str, Upstream] = {}
         self.journal = Journal(settings.audit.directory)
@@ -71,6 +73,7 @@ class Instance:
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
+        self._transitions: asyncio.Queue[Transition] = asyncio.Queue()
         self._reread = reread
         self._wants_reload = asyncio.Event()
 
@@ -101,7 +104,7 @@ class Instance:
             await self._note_start()
             async with asyncio.TaskGroup() as tasks:
                 accepting = tasks.create_task(self.listener.run())
-                running = [tasks.create_task(work) for work in self._background(tasks)]
+                running = [tasks.create_task(work) for work in self._background()]
                 log.info("ready", extra={"port": self.port, "admin_port": self.admin_port, "version": __version__})
                 ready(self)
                 await stop.wait()
@@ -116,7 +119,7 @@ class Instance:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        self.upstreams = open_upstreams(dict(settings.tenants))
+        self.upstreams = self._open_upstreams(settings)
         self.certificates = Certificates(settings.listen)
         self.server = HttpServer(settings.listen, lambda: self.pipeline)
         listening = listening_socket(settings.listen.address)
@@ -133,11 +136,17 @@ class Instance:
         self.metrics.follow("connections_rejected", self.listener.rejected)
         self.metrics.follow("tls_reloads", self.certificates.reloads)
 
+    def _open_upstreams(self, settings: Settings) -> dict[str, Upstream]:
+        upstreams = open_upstreams(settings.tenants, self.upstreams)
+        for upstream in upstreams.values():
+            upstream.on_transition = self._transitions.put_nowait
+        return upstreams
+
     def _build_pipeline(self, settings: Settings) -> Pipeline:
         authorities = own_authorities(settings, self.port)
         return Pipeline(
             identity=Identity(settings, authorities, self.feeds, self.failures, self.last_use, time.monotonic),
-            admission=Admission(self.rates, self.places, time.monotonic),
+            admission=Admission(self.rates, self.places, self.turns, time.monotonic),
             forwarding=Forwarding(self.upstreams),
             recording=self.recording,
             body_seconds=settings.listen.body_seconds,
@@ -154,13 +163,14 @@ class Instance:
         await self.recording.notice("start", version=__version__, settings=digest(self.settings))
         self._note_settings_in_use()
 
-    def _background(self, tasks: asyncio.TaskGroup) -> tuple[Coroutine[None, None, None], ...]:
+    def _background(self) -> tuple[Coroutine[None, None, None], ...]:
         return (
             self.certificates.watch(),
             self._watch_feeds(),
             self._probe(),
+            self._note_transitions(),
             self._tick(),
-            self._reload_on_request(tasks),
+            self._reload_on_request(),
         )
 
     # Running ---------------------------------------------------------------------------------------
@@ -171,9 +181,25 @@ class Instance:
             await self.feeds.look()  # the present ones: a reload puts others in their place
 
     async def _probe(self) -> None:
+        async with asyncio.TaskGroup() as probes:  # which end with this task: a silent node shall not delay a stop
+            while True:
+                for upstream in self.upstreams.values():  # the present ones: a reload puts others in their place
+                    for node in upstream.nodes_to_probe():
+                        probes.create_task(upstream.probe(node))
+                await asyncio.sleep(PROBE_TICK_SECONDS)
+
+    async def _note_transitions(self) -> None:
         while True:
-            await self.pipeline.forwarding.probe_all()  # of the present pipeline: a reload puts another in its place
-            await asyncio.sleep(PROBE_SECONDS)
+            change = await self._transitions.get()
+            self.metrics.observe_transition(change.tenant_name, change.node, change.after)
+            await self.recording.notice(
+                "node-state",
+                tenant=change.tenant_name,
+                node=change.node,
+                before=change.before,
+                after=change.after,
+                why=change.why,
+            )
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -186,46 +212,50 @@ class Instance:
 
     # Reloading -------------------------------------------------------------------------------------
 
-    async def _reload_on_request(self, tasks: asyncio.TaskGroup) -> None:
-        while True:
-            await self._wants_reload.wait()
-            self._wants_reload.clear()
-            if self._reread is None:
-                continue
-            try:
-                left_over = self._take(await self._reread())
-            except (SettingsInvalid, FeedInvalid, OSError, ValueError) as error:
-                await self._refuse_reload(str(error))
-                continue
-            except Exception as error:
-                # A fault in reading them ends this task, and so the whole gateway, which serves well as it is.
-                log.exception("the new settings could not be judged")
-                await self._refuse_reload(f"they could not be judged: {type(error).__name__}")
-                continue
-            for upstream in left_over:
-                tasks.create_task(upstream.aclose())
-            name = digest(self.settings)
-            await self.recording.notice("reload", settings=name)
-            self._note_settings_in_use()
-            log.warning("the settings were read again and are in use", extra={"settings": name})
+    async def _reload_on_request(self) -> None:
+        async with asyncio.TaskGroup() as closing:
+            while True:
+                await self._wants_reload.wait()
+                self._wants_reload.clear()
+                if self._reread is None:
+                    continue
+                for upstream in await self._reload(self._reread):
+                    closing.create_task(upstream.aclose())
+
+    async def _reload(self, reread: Reread) -> list[Upstream]:
+        """Put the settings that are read now in use, or keep the old ones; the upstreams of before, to be closed."""
+        try:
+            left_over = self._take(await reread())
+        except (SettingsInvalid, FeedInvalid, OSError, ValueError) as error:
+            await self._refuse_reload(str(error))
+            return []
+        except Exception as error:
+            # A fault in reading them ends this task, and so the whole gateway, which serves well as it is.
+            log.exception("the new settings could not be judged")
+            await self._refuse_reload(f"they could not be judged: {type(error).__name__}")
+            return []
+        name = digest(self.settings)
+        await self.recording.notice("reload", settings=name)
+        self._note_settings_in_use()
+        log.warning("the settings were read again and are in use", extra={"settings": name})
+        return left_over
 
     def _take(self, settings: Settings) -> list[Upstream]:
-        """Put new settings in use, all or none; the upstreams that are no longer needed.
+        """Put new settings in use, all or none; the upstreams of before, to be closed.
 
         Raises:
             ValueError, FeedInvalid, OSError: they cannot be used; nothing has changed.
         """
         _refuse_fixed(self.settings, settings)
         feeds = Feeds.of(settings, self.feeds)
-        before, upstreams = self.upstreams, open_upstreams(dict(settings.tenants), self.upstreams)
+        before, upstreams = self.upstreams, self._open_upstreams(settings)
         # From here on nothing can fail, and nothing is awaited: a request sees the old settings or the new ones.
         self.feeds, self.upstreams, self.settings = feeds, upstreams, settings
         self.pipeline = self._build_pipeline(settings)
         self.server.listen = settings.listen
         self.certificates.follow(settings.listen)
         self.recording.on_failure = settings.audit.on_failure
-        kept = set(map(id, upstreams.values()))
-        return [upstream for upstream in before.values() if id(upstream) not in kept]
+        return list(before.values())
 
     async def _refuse_reload(self, why: str) -> None:
         self.reload_problem = why

@@ -5,23 +5,17 @@ All are frozen but the Trail, which only the pipeline writes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NewType
 
 from gateway.refusal import Reason, Refusal
 from gateway.scim.addresses import Address
+from gateway.scim.documents import Document
 from gateway.settings.models import Tenant
 from gateway.wire.fields import Fields
 
 RequestId = NewType("RequestId", str)
-
-ReadBody = Callable[[int, float], Awaitable[bytes]]
-"""Reads the body: `await read_body(max_bytes, max_seconds)`. Asks for it (100-continue) only when called.
-
-Raises Refusal: BODY_TOO_LARGE, BODY_TIMEOUT, FRAMING_AMBIGUOUS (a malformed chunk), CLIENT_GONE.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +55,10 @@ class Client:
     public_base: str = ""  # https://scim.example.com/scim/zbs848185728/v2
 
     @property
-    def upstream_base(self) -> str:
-        """Where the tenant's resources live inside: http://jira-1.internal:5501/scim/zbs848185728/v2."""
-        return self.tenant.upstream[0] + (self.tenant.upstream_path or self.tenant.path)
+    def upstream_bases(self) -> tuple[str, ...]:
+        """Where the tenant's resources live, on each node: http://jira-1.internal:5501/scim/zbs848185728/v2."""
+        path = self.tenant.upstream_path or self.tenant.path
+        return tuple(node + path for node in self.tenant.upstream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +121,7 @@ class UpstreamAnswer:
     status: int
     fields: Fields
     body: bytes
+    document: Document | None = None  # the body, read; None for none. Whoever changes it writes a body anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +174,21 @@ class Trail:
     refusal: Refusal | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # stage name -> how long it took
     body_bytes: int = 0  # of the request, as read
+    stage: str = ""  # the present one; "" before the first and after the last
+    stage_began_at: float = 0.0  # by the pipeline's stopwatch
+
+    def enter(self, stage: str, now: float) -> None:
+        """One stage ends and the next begins; `now` by a stopwatch that is the pipeline's own."""
+        if self.stage:
+            self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self.stage_began_at
+        self.stage, self.stage_began_at = stage, now
 
     @property
     def outcome(self) -> Outcome:
         """What is known of the operation's effect; UNKNOWN too when forwarding was cut short."""
         if self.delivery:
             return self.delivery.outcome
-        return Outcome.UNKNOWN if "forward" in self.seconds else Outcome.NOT_EXECUTED
+        return Outcome.UNKNOWN if "forward" in (self.stage, *self.seconds) else Outcome.NOT_EXECUTED
 
     @property
     def reason(self) -> Reason | None:

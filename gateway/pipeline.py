@@ -11,20 +11,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gateway.exchange import Answer, ReadBody, Request, Trail, Unparsed
+from gateway.caller import Caller
+from gateway.exchange import Answer, Request, Trail, Unparsed
 from gateway.refusal import Reason, Refusal
-from gateway.stages.admission import Admission
-from gateway.stages.forwarding import Forwarding
+from gateway.stages.admission import Admission, Ticket
+from gateway.stages.forwarding import Forwarding, Upstream
 from gateway.stages.identity import Identity
 from gateway.stages.inspection import inspect, survey
 from gateway.stages.recording import Recording
 from gateway.stages.reply import present, present_refusal, present_unparsed
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Held:
+    """What a request holds while it is under way, and gives back when its outcome is on record."""
+
+    ticket: Ticket | None = None
+    upstream: Upstream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,68 +44,70 @@ class Pipeline:
     recording: Recording
     body_seconds: float  # a body arrives within this time
 
-    async def serve(self, request: Request, read_body: ReadBody) -> Answer:
+    async def serve(self, request: Request, caller: Caller) -> Answer:
         """Answer one request. Its outcome is on record before this returns; never raises a Refusal."""
         trail = Trail(request)
+        held = Held()
         try:
-            answer = await self._carry(request, read_body, trail)
+            answer = await self._carry(request, caller, trail, held)
         except Refusal as refusal:
             trail.refusal = refusal
             answer = present_refusal(refusal, trail)
         except asyncio.CancelledError:
             trail.refusal = Refusal(Reason.STOPPING, note="cut short while the gateway stopped")
-            await asyncio.shield(self._conclude(trail, present_refusal(trail.refusal, trail)))
+            await asyncio.shield(self._conclude(trail, held, present_refusal(trail.refusal, trail)))
             raise
         except Exception as error:
             log.exception("request %s failed inside the gateway", request.id)
             trail.refusal = Refusal(Reason.GATEWAY_FAULT, note=type(error).__name__)
             answer = present_refusal(trail.refusal, trail)
-        return await asyncio.shield(self._conclude(trail, answer))
+        return await self._conclude(trail, held, answer)
 
     async def refuse_unparsed(self, unparsed: Unparsed) -> Answer:
         """Answer bytes that never became a request, and put them on record: the pipeline's second door."""
         await self.recording.record_unparsed(unparsed)
         return present_unparsed(unparsed)
 
-    async def _carry(self, request: Request, read_body: ReadBody, trail: Trail) -> Answer:
-        with _timed(trail, "identify"):
-            place = self.identity.locate(request)
-            trail.tenant_name, trail.tenant = place.tenant_name, place.tenant
-            trail.client = client = await self.identity.identify(request, place)
-        async with self.admission.admit(client), self.forwarding.reserve(client):
-            with _timed(trail, "inspect"):
-                outline = survey(request, client)
-            body = b""
-            if outline.has_body:
-                with _timed(trail, "read"):
-                    body = await read_body(client.tenant.limits.max_body_bytes, self.body_seconds)
+    async def _carry(self, request: Request, caller: Caller, trail: Trail, held: Held) -> Answer:
+        trail.enter("identify", time.perf_counter())
+        place = self.identity.locate(request)
+        trail.tenant_name, trail.tenant = place.tenant_name, place.tenant
+        trail.client = client = await self.identity.identify(request, place)
+        held.ticket = await self.admission.admit(client)
+        held.upstream = self.forwarding.reserve(client)
+        trail.enter("inspect", time.perf_counter())
+        outline = survey(request, client)
+        body = b""
+        if outline.has_body:
+            trail.enter("read", time.perf_counter())
+            body = await caller.read_body(client.tenant.limits.max_body_bytes, self.body_seconds)
             trail.body_bytes = len(body)
-            with _timed(trail, "inspect"):
-                trail.operation = operation = inspect(outline, body, request, client)
-            if operation.writes:
-                with _timed(trail, "record"):
-                    await self.recording.record_intent(trail)
-            with _timed(trail, "forward"):
-                trail.delivery = delivery = await self.forwarding.forward(operation, client, request)
+            trail.enter("inspect", time.perf_counter())
+        trail.operation = operation = inspect(outline, body, request, client)
+        if operation.writes:
+            trail.enter("turn", time.perf_counter())
+            await self.admission.take_turn(held.ticket, operation, client, caller)
+            trail.enter("record", time.perf_counter())
+            await self.recording.record_intent(trail)
+        trail.enter("forward", time.perf_counter())
+        trail.delivery = delivery = await self.forwarding.forward(operation, client, request.id, caller)
+        trail.enter("present", time.perf_counter())
         return present(delivery, operation, trail)
 
-    async def _conclude(self, trail: Trail, answer: Answer) -> Answer:
-        """Put the outcome on record; an answer that cannot be recorded is not given."""
+    async def _conclude(self, trail: Trail, held: Held, answer: Answer) -> Answer:
+        """Put the outcome on record, and let the next one in; an answer that cannot be recorded is not given."""
         trail.answer = answer
+        trail.enter("record", time.perf_counter())
         try:
-            with _timed(trail, "record"):
-                await self.recording.record_outcome(trail)
+            await self.recording.record_outcome(trail)
         except Refusal as refusal:
             trail.refusal = refusal
             trail.answer = present_refusal(refusal, trail)
-        self.recording.observe(trail)
+        finally:
+            trail.enter("", time.perf_counter())
+            self.recording.observe(trail)
+            if held.upstream is not None:
+                held.upstream.release()
+            if held.ticket is not None:
+                await self.admission.leave(held.ticket)
         return trail.answer
-
-
-@contextmanager
-def _timed(trail: Trail, stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        trail.seconds[stage] = trail.seconds.get(stage, 0.0) + time.perf_counter() - started

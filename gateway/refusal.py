@@ -93,6 +93,21 @@ class Reason(Enum):
     RATE_EXCEEDED = ("rate-exceeded", 429, None, Fault.CLIENT, f"The tenant's rate limit is reached. {_BE_BACK}")
     NO_PLACE = ("no-place", 503, None, Fault.GATEWAY, f"The tenant has too many requests under way. {_BE_BACK}")
 
+    QUEUE_FULL = (
+        "queue-full",
+        503,
+        None,
+        Fault.GATEWAY,
+        f"Too many writes wait for the same resource. {_BE_BACK}",
+    )
+    QUEUE_TIMEOUT = (
+        "queue-timeout",
+        503,
+        None,
+        Fault.GATEWAY,
+        f"The request waited too long for its turn, or for a free connection to the application. {_BE_BACK}",
+    )
+
     # read
     BODY_TOO_LARGE = ("body-too-large", 413, None, Fault.CLIENT, "The body is larger than this tenant allows.")
     BODY_TIMEOUT = ("body-timeout", 408, None, Fault.CLIENT, "The body did not arrive in time.")

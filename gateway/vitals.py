@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.admin import Check
+from gateway.stages.forwarding import Node, State, Upstream
 
 if TYPE_CHECKING:
     from gateway.app import Instance
@@ -28,10 +29,20 @@ def checks(instance: Instance) -> dict[str, Check]:
     for name, state in instance.feeds.states.items():
         found[f"feed {name}"] = Check(not state.refused, state.refused or f"{state.networks} networks", counts=False)
     for name, upstream in instance.upstreams.items():
-        health = upstream.health
-        text = health.note if health.healthy is False else "not asked yet" if health.healthy is None else upstream.node
-        found[f"upstream {name}"] = Check(health.healthy is not False, text, counts=False)
+        found[f"upstream {name}"] = Check(upstream.healthy is not False, _upstream_text(upstream), counts=False)
     return found
+
+
+def _upstream_text(upstream: Upstream) -> str:
+    return "; ".join(_node_text(upstream, node) for node in upstream.nodes)
+
+
+def _node_text(upstream: Upstream, node: Node) -> str:
+    health = node.health
+    said = "not asked yet" if health.healthy is None else "serves" if health.healthy else health.note
+    state = "" if node.state is State.CLOSED else f" ({node.state.value})"
+    mark = "primary " if node is upstream.primary and len(upstream.nodes) > 1 else ""
+    return f"{mark}{node.name}{state}: {said}"
 
 
 def _certificate_text(expires_at: float) -> str:
@@ -48,8 +59,12 @@ def show(instance: Instance) -> None:
     for name in instance.settings.tenants:
         metrics.requests_in_flight.labels(name).set(instance.places.taken[name])
     for name, upstream in instance.upstreams.items():
-        if upstream.health.healthy is not None:
-            metrics.upstream_up.labels(name).set(upstream.health.healthy)
+        if upstream.healthy is not None:
+            metrics.upstream_up.labels(name).set(upstream.healthy)
+        for node in upstream.nodes:
+            metrics.show_node(name, node.name, node.state.value, is_primary=node is upstream.primary)
+    metrics.turns_held.set(instance.turns.held)
+    metrics.turns_waiting.set(instance.turns.waiting)
     for name, state in instance.feeds.states.items():
         metrics.source_feed_networks.labels(name).set(state.networks)
         metrics.source_feed_refused.labels(name).set(bool(state.refused))

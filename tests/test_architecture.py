@@ -18,18 +18,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": set(),
     "wire": {"refusal"},
     "scim": {"refusal"},
+    "caller": {"refusal"},  # between the server, which has the connection, and the stages, which wait for it
     "exchange": {"refusal", "settings", "wire", "scim"},
     "audit": {"exchange"},
     "journal": {"settings", "audit"},
     "state": {"settings"},
     "metrics": {"exchange"},
-    "stages": {"refusal", "settings", "exchange", "wire", "scim", "audit", "journal", "state", "metrics"},
-    "pipeline": {"refusal", "settings", "exchange", "stages"},
+    "stages": {"refusal", "caller", "settings", "exchange", "wire", "scim", "audit", "journal", "state", "metrics"},
+    "pipeline": {"refusal", "caller", "settings", "exchange", "stages"},
     "server": {"refusal", "settings", "exchange", "wire", "metrics", "pipeline"},
     "admin": {"settings", "audit", "journal", "state", "metrics"},
     "rehearsal": {"scim"},
     "app": {"settings", "stages", "pipeline", "server", "state", "journal", "metrics", "admin", "vitals"},
-    "vitals": {"admin", "metrics", "app"},  # beside app, which would not fit in a head with it
+    "vitals": {"admin", "metrics", "stages", "app"},  # beside app, which would not fit in a head with it
     "cli": {"settings", "audit", "journal", "rehearsal", "app"},
     "__main__": {"cli"},
 }

@@ -18,6 +18,10 @@ WITHOUT_UNIT = {
     "scim_gateway_connections",
     "scim_gateway_requests_in_flight",
     "scim_gateway_upstream_up",
+    "scim_gateway_upstream_node_state",
+    "scim_gateway_upstream_node_primary",
+    "scim_gateway_turns_held",
+    "scim_gateway_turns_waiting",
     "scim_gateway_source_feed_networks",
     "scim_gateway_source_feed_refused",
     "scim_gateway_config_last_reload_successful",
@@ -108,6 +112,21 @@ def test_bytes_that_are_no_request_are_counted() -> None:
     shown.observe_unparsed(Unparsed(RequestId("x"), 0, "198.51.100.7", Reason.FRAMING_AMBIGUOUS, ""))
 
     assert samples(shown)["requests_total{code=400,operation=none,resource=none,tenant=none}"] == 1
+
+
+def test_a_node_is_in_one_state_at_a_time_and_its_changes_are_counted() -> None:
+    shown = metrics()
+    for state in ("open", "closed", "open"):
+        shown.observe_transition("jira", "jira-1:5501", state)
+        shown.show_node("jira", "jira-1:5501", state, is_primary=state == "closed")
+    found = samples(shown)
+
+    assert {name: found[name] for name in found if name.startswith("upstream_node_state{")} == {
+        f"upstream_node_state{{node=jira-1:5501,state={state},tenant=jira}}": float(state == "open")
+        for state in ("closed", "open", "half-open", "drained")
+    }
+    assert found["upstream_node_transitions_total{node=jira-1:5501,state=open,tenant=jira}"] == 2
+    assert found["upstream_node_primary{node=jira-1:5501,tenant=jira}"] == 0
 
 
 def test_a_flood_of_label_values_stays_bounded() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +73,23 @@ def request(method: str = "GET", target: str = PATH + "/Users", **changes: Any) 
 def client(path: str = "/Users", query: str | None = None, **changes: Any) -> Client:
     """An identified client of the tenant `jira`; `changes` are the tenant's."""
     return Client("jira", tenant(**changes), "okta-2027", path, query, PUBLIC_URL + PATH)
+
+
+@dataclass(slots=True)
+class FakeCaller:
+    """Whoever waits for an answer; `hang_up` is what its connection would tell."""
+
+    began_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    is_gone: bool = False
+    on_gone: Callable[[], None] | None = None
+    body: bytes = b""
+
+    async def read_body(self, max_bytes: int, max_seconds: float) -> bytes:
+        assert len(self.body) <= max_bytes
+        assert max_seconds > 0
+        return self.body
+
+    def hang_up(self) -> None:
+        self.is_gone = True
+        if self.on_gone is not None:
+            self.on_gone()

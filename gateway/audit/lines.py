@@ -3,7 +3,7 @@
 Every line is ASCII (control, bidirectional and other odd characters show as escapes), at most MAX_LINE_BYTES
 long, ends in a newline and holds these keys; what is not known is left out:
 
-    v, time, instance, seq    1; RFC 3339 in UTC; which instance; the line's number, without gaps
+    seq, v, time, instance    the line's number, without gaps; 1; RFC 3339 in UTC; which instance
     event                     intent      a write is about to leave
                               outcome     what became of a request that was understood and allowed
                               refusal     a request was turned away before that
@@ -19,6 +19,8 @@ long, ends in a newline and holds these keys; what is not known is left out:
     attributes, dropped       names of the attributes written; of those that the policy took out
     status, reason, note      what the client got; the refusal's slug; for operators
     attempts, outcome         node, stage, seconds, status, note of each; executed, not-executed or unknown
+    retry_after               when the client was told to come back, in seconds
+    attempt, gap_seconds      the how manieth try at what was put off before, and how long after the last one it came
     seconds                   how long each stage took
     bytes_in, bytes_out       sizes of the request's and the answer's body
     people_total, ...         how many there were, when a list was too long to be shown whole
@@ -37,9 +39,10 @@ from urllib.parse import unquote
 
 import orjson
 
-from gateway.exchange import Attempt, Operation, Person, Trail, Unparsed
+from gateway.exchange import Attempt, Person, Trail, Unparsed
 
 MAX_LINE_BYTES = 65_536  # what log shippers take as one line
+_NUMBER_BYTES = 32  # what `numbered` adds at most
 
 Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Mapping[str, Value] | None"
 
@@ -52,36 +55,41 @@ _PARAMETERS = frozenset(
 )
 
 
-def intent_line(trail: Trail, *, now: float, instance: str, sequence: int) -> bytes:
+def intent_line(trail: Trail, *, now: float, instance: str) -> bytes:
     """A write is about to leave; only for a trail with an operation. `now` in Unix seconds."""
-    return _line(_head("intent", now, instance, sequence) | _asked(trail))
+    record = _head("intent", now, instance)
+    _ask(record, trail)
+    return _line(record)
 
 
-def outcome_line(trail: Trail, *, now: float, instance: str, sequence: int) -> bytes:
-    """What became of a request. `now` in Unix seconds."""
-    reason = trail.reason
-    note = trail.refusal.note if trail.refusal else trail.delivery.note if trail.delivery else ""
-    event = "outcome" if trail.operation else "refusal"
-    return _line(
-        _head(event, now, instance, sequence)
-        | _asked(trail)
-        | {
-            "status": trail.answer.status if trail.answer else None,
-            "reason": reason.slug if reason else None,
-            "note": note,
-            "attempts": tuple(map(_attempt, trail.delivery.attempts)) if trail.delivery else (),
-            "outcome": trail.outcome.value,
-            "seconds": {stage: round(seconds, 6) for stage, seconds in dict(trail.seconds).items()},
-            "bytes_in": trail.body_bytes,
-            "bytes_out": len(trail.answer.body) if trail.answer else None,
-        }
-    )
+def outcome_line(trail: Trail, *, now: float, instance: str, repeat: tuple[int, float] | None = None) -> bytes:
+    """What became of a request. `now` in Unix seconds; `repeat` is what `state.repeats` knows of its task."""
+    record = _head("outcome" if trail.operation else "refusal", now, instance)
+    _ask(record, trail)
+    answer, delivery, reason = trail.answer, trail.delivery, trail.reason
+    if answer:
+        record["status"] = answer.status
+        if answer.status in (429, 503):
+            record["retry_after"] = next((int(value) for name, value in answer.fields if name == "Retry-After"), None)
+    if repeat:
+        record["attempt"], record["gap_seconds"] = repeat[0], round(repeat[1], 3)
+    if answer:
+        record["bytes_out"] = len(answer.body)
+    if reason:
+        record["reason"] = reason.slug
+    record["note"] = trail.refusal.note if trail.refusal else delivery.note if delivery else ""
+    if delivery:
+        record["attempts"] = tuple([_attempt(attempt) for attempt in delivery.attempts])
+    record["outcome"] = trail.outcome.value
+    record["seconds"] = {stage: round(seconds, 6) for stage, seconds in trail.seconds.items()}
+    record["bytes_in"] = trail.body_bytes
+    return _line(record)
 
 
-def unparsed_line(unparsed: Unparsed, *, now: float, instance: str, sequence: int) -> bytes:
+def unparsed_line(unparsed: Unparsed, *, now: float, instance: str) -> bytes:
     """Bytes never became a request. `now` in Unix seconds."""
     return _line(
-        _head("unparsed", now, instance, sequence)
+        _head("unparsed", now, instance)
         | {
             "request": unparsed.id,
             "address": unparsed.address,
@@ -92,14 +100,19 @@ def unparsed_line(unparsed: Unparsed, *, now: float, instance: str, sequence: in
     )
 
 
-def suppressed_line(address: str, count: int, *, now: float, instance: str, sequence: int) -> bytes:
+def suppressed_line(address: str, count: int, *, now: float, instance: str) -> bytes:
     """So many refusals of strangers at an address ("other" for many addresses) have no line of their own."""
-    return _line(_head("suppressed", now, instance, sequence) | {"address": address, "count": count})
+    return _line(_head("suppressed", now, instance) | {"address": address, "count": count})
 
 
-def notice_line(kind: str, details: Mapping[str, Value], *, now: float, instance: str, sequence: int) -> bytes:
+def notice_line(kind: str, details: Mapping[str, Value], *, now: float, instance: str) -> bytes:
     """Something happened to the gateway itself: it was started, stopped, given new settings."""
-    return _line(_head("notice", now, instance, sequence) | {"notice": kind, "details": details})
+    return _line(_head("notice", now, instance) | {"notice": kind, "details": details})
+
+
+def numbered(line: bytes, sequence: int) -> bytes:
+    """A line with its number, which it gets when it is written: lines that fail leave no gap."""
+    return b'{"seq":%d,%b' % (sequence, line[1:])
 
 
 def read_sequence(line: bytes) -> int | None:
@@ -112,55 +125,55 @@ def read_sequence(line: bytes) -> int | None:
     return sequence if type(sequence) is int and sequence > 0 else None  # True is an int too
 
 
-def _head(event: str, now: float, instance: str, sequence: int) -> dict[str, Value]:
-    time = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return {"v": 1, "time": time, "instance": instance, "seq": sequence, "event": event}
+def _head(event: str, now: float, instance: str) -> dict[str, Value]:
+    time = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+    return {"v": 1, "time": time, "instance": instance, "event": event}
 
 
-def _asked(trail: Trail) -> dict[str, Value]:
-    path, _, query = trail.request.target.partition("?")
-    asked: dict[str, Value] = {
-        "request": trail.request.id,
-        "address": trail.request.address,
-        "tenant": trail.tenant_name,
-        "credential": trail.client.credential if trail.client else None,
-        "method": trail.request.method,
-        "query": _parameters(query),
-    }
-    if trail.operation:
-        return asked | _understood(trail.operation)
-    return asked | {"path": _without_secrets(path.partition("#")[0])}
-
-
-def _understood(operation: Operation) -> dict[str, Value]:
-    return {
-        "operation": operation.name,
-        "resource": operation.address.path or "/",
-        "resource_name": operation.resource_name,
-        "people": tuple(map(_person, operation.people)),
-        "attributes": operation.attributes,
-        "dropped": operation.dropped,
-    }
+def _ask(record: dict[str, Value], trail: Trail) -> None:
+    """Put down what was asked for, by whom."""
+    request, operation = trail.request, trail.operation
+    path, _, query = request.target.partition("?")
+    record["request"] = request.id
+    record["address"] = request.address
+    record["tenant"] = trail.tenant_name
+    record["credential"] = trail.client.credential if trail.client else None
+    record["method"] = request.method
+    if query:
+        record["query"] = _parameters(query)
+    if operation is None:
+        record["path"] = _without_secrets(path.partition("#")[0])
+        return
+    record["operation"] = operation.name
+    record["resource"] = operation.address.path or "/"
+    record["resource_name"] = operation.resource_name
+    record["people"] = tuple([_person(person) for person in operation.people])
+    record["attributes"] = operation.attributes
+    record["dropped"] = operation.dropped
 
 
 def _person(person: Person) -> dict[str, Value]:
-    return _known({"id": person.id, "userName": person.user_name, "externalId": person.external_id})
+    names = (("id", person.id), ("userName", person.user_name), ("externalId", person.external_id))
+    return {name: value for name, value in names if value}
 
 
 def _attempt(attempt: Attempt) -> dict[str, Value]:
-    return _known(
-        {
-            "node": attempt.node,
-            "stage": attempt.stage.value,
-            "seconds": round(attempt.seconds, 6),
-            "status": attempt.status,
-            "note": attempt.note,
-        }
-    )
+    told: dict[str, Value] = {
+        "node": attempt.node,
+        "stage": attempt.stage.value,
+        "seconds": round(attempt.seconds, 6),
+    }
+    if attempt.status is not None:
+        told["status"] = attempt.status
+    if attempt.note:
+        told["note"] = attempt.note
+    return told
 
 
 def _parameters(query: str) -> tuple[str, ...]:
     """The names of SCIM's own query parameters; any other may be a secret without a name, and shows as "other"."""
+    if not query:
+        return ()
     names = {part.partition("=")[0] for part in query.split("&") if part}
     return tuple(sorted({name if name.lower() in _PARAMETERS else "other" for name in names}))
 
@@ -183,7 +196,7 @@ def _line(record: Mapping[str, Value]) -> bytes:
     if line is None:
         for max_chars, max_items in _BOUNDS:
             line = _encode(_bounded(known, max_chars, max_items))
-            if len(line) < MAX_LINE_BYTES:
+            if len(line) < MAX_LINE_BYTES - _NUMBER_BYTES:
                 break
     return (line or b"") + b"\n"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import TextIO
 
 import orjson
 
@@ -22,21 +24,57 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _harmless(record.getMessage()),
         }
-        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        line |= {key: _harmless(value) if isinstance(value, str) else value for key, value in extra.items()}
+        fields = getattr(record, "fields", None)
+        if fields is None:
+            fields = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+        for key, value in fields.items():
+            line[key] = _harmless(value) if isinstance(value, str) else value
         if record.exc_info:
             line["exception"] = _harmless(self.formatException(record.exc_info))
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+class GatheringHandler(logging.StreamHandler[TextIO]):
+    """Writes what one turn of the event loop had to say with one call; without a loop, each line at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + "\n")
+            if len(self._lines) == 1:
+                asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:  # no loop, or another thread than its own
+            self.flush()
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        self.acquire()
+        try:
+            if self._lines:
+                lines, self._lines = self._lines, []
+                self.stream.write("".join(lines))
+            super().flush()
+        finally:
+            self.release()
+
+
 def _harmless(text: str) -> str:
     """Without lone surrogates, which no encoder takes; cut where no reader reads on."""
+    if text.isascii() and len(text) <= _MAX_TEXT:
+        return text
     return text[:_MAX_TEXT].encode("utf-8", "backslashreplace").decode()
 
 
 def configure_logging(level: str) -> None:
     """Everything of `level` (a name of logging) and above goes to standard output."""
-    handler = logging.StreamHandler(sys.stdout)
+    # Nothing of these is shown, and looking them up costs more than the line itself.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    handler = GatheringHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

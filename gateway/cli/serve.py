@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -108,4 +109,11 @@ async def _serve(config: Path) -> None:
     loop.add_signal_handler(signal.SIGTERM, end)
     loop.add_signal_handler(signal.SIGINT, end)
     loop.add_signal_handler(signal.SIGHUP, instance.request_reload)
-    await instance.run(lambda _: None, stop)
+    await instance.run(lambda _: _spare_the_collector(), stop)
+
+
+def _spare_the_collector() -> None:
+    """What was built at the start stays; looking through it again and again costs a twentieth of every request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

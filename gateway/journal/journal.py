@@ -1,22 +1,41 @@
-"""The journal's door for the event loop: lines are written and synced in one thread, in the order they came."""
+"""The journal's door for the event loop: lines are written in one thread, and whoever waits shares one sync.
+
+A disk takes as long to sync a hundred lines as one. So whatever is asked for while the thread is busy makes up the
+next batch, in the order in which it came.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+import errno
+import logging
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
 from gateway.journal.disk import Disk
 from gateway.journal.locks import exclusive
 from gateway.journal.recovery import TornTail
-from gateway.journal.segments import MakeLine, Segments
+from gateway.journal.segments import Segments
+
+log = logging.getLogger(__name__)
 
 
 class JournalUnavailable(Exception):
     """A line could not be put on record in time; the text says why, for operators."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A line, and who waits for it."""
+
+    line: bytes
+    on_record: asyncio.Future[None]
+    asked_at: float  # loop seconds
 
 
 class Journal:
@@ -38,7 +57,10 @@ class Journal:
         self._disk = disk or Disk()
         self._stack = ExitStack()
         self._segments: Segments | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._waiting: list[_Asked] = []
+        self._under_way: list[_Asked] = []  # with the thread
+        self._timer: asyncio.TimerHandle | None = None
+        self._batches: SimpleQueue[list[_Asked] | None] = SimpleQueue()
 
     async def __aenter__(self) -> Self:
         """Go on where the last line ended.
@@ -47,41 +69,77 @@ class Journal:
             DirectoryInUse: another instance has it.
             OSError: the directory cannot be read or written to.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        await self._loop.run_in_executor(None, self._open)
+        # A daemon, for a disk that hangs for good must not keep the process from ending.
+        threading.Thread(target=self._write_batches, name="journal", daemon=True).start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for the line being written, within the time limit, and let the directory go."""
+        """Wait for the lines that were asked for, within the time limit, and let the directory go."""
         self._segments = None
-        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._stack.close)
-        self._thread.shutdown(wait=False)
-        await asyncio.wait((closing,), timeout=self._time_limit_seconds)
+        if self._waiting:
+            self._batches.put(self._waiting)
+        self._batches.put(None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._time_limit_seconds):
+                await self._ended.wait()
 
-    async def append(self, make_line: MakeLine) -> None:
-        """Put one line on record: it would survive a power cut once this returns.
+    async def append(self, line: bytes) -> None:
+        """Put one line on record: it would survive a power cut once this returns. It is numbered as it is written.
 
-        `make_line` runs in the journal's thread. After a failure the line is not there, but for one case: a disk too
-        slow for the time limit may still take it later. The next append tries afresh.
+        After a failure the line is not there, but for one case: a disk too slow for the time limit may still take it
+        later. The next append tries afresh.
 
         Raises:
             JournalUnavailable: the disk fails, is full, or is too slow.
         """
-        segments = self._segments
-        if segments is None:
+        if self._segments is None:
             raise JournalUnavailable("the journal is not open")
-        writing = asyncio.get_running_loop().run_in_executor(self._thread, segments.append, make_line)
-        try:
-            async with asyncio.timeout(self._time_limit_seconds):
-                await writing
-        except TimeoutError as error:
-            self.problem = f"the disk took longer than {self._time_limit_seconds:g} s"
-            raise JournalUnavailable(self.problem) from error
-        except OSError as error:
-            self.problem = error.strerror or type(error).__name__
-            raise JournalUnavailable(self.problem) from error
-        self.problem = None
+        asked = _Asked(line, self._loop.create_future(), self._loop.time())
+        self._waiting.append(asked)
+        if not self._under_way:
+            self._hand_over()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._time_limit_seconds, self._give_up_on_the_late)
+        await asked.on_record
+
+    def _hand_over(self) -> None:
+        self._under_way, self._waiting = self._waiting, []
+        self._batches.put(self._under_way)
+
+    def _note_end(self, batch: list[_Asked], error: OSError | None) -> None:
+        """A batch came back from the thread."""
+        self.problem = None if error is None else error.strerror or type(error).__name__
+        for asked in batch:
+            if asked.on_record.done():
+                continue
+            if self.problem is None:
+                asked.on_record.set_result(None)
+            else:
+                asked.on_record.set_exception(JournalUnavailable(self.problem))
+        self._under_way = []
+        if self._waiting and self._segments is not None:
+            self._hand_over()
+
+    def _give_up_on_the_late(self) -> None:
+        """Those who have waited too long are told so; what was not yet with the thread is never written."""
+        self._timer = None
+        latest = self._loop.time() - self._time_limit_seconds + 0.001
+        late = [asked for asked in (*self._under_way, *self._waiting) if asked.asked_at <= latest]
+        self._waiting = [asked for asked in self._waiting if asked.asked_at > latest]
+        for asked in late:
+            if not asked.on_record.done():
+                self.problem = f"the disk took longer than {self._time_limit_seconds:g} s"
+                asked.on_record.set_exception(JournalUnavailable(self.problem))
+        left = [asked.asked_at for asked in (*self._under_way, *self._waiting) if not asked.on_record.done()]
+        if left:
+            self._timer = self._loop.call_at(min(left) + self._time_limit_seconds, self._give_up_on_the_late)
+
+    # In the thread ----------------------------------------------------------------------------------
 
     def _open(self) -> None:
         with ExitStack() as stack:
@@ -89,3 +147,21 @@ class Journal:
             segments = Segments(self.directory, max_segment_bytes=self._max_segment_bytes, disk=self._disk)
             stack.callback(segments.close)
             self._segments, self.torn, self._stack = segments, segments.torn, stack.pop_all()
+
+    def _write_batches(self) -> None:
+        segments = self._segments
+        assert segments is not None  # noqa: S101 - opened before the thread began
+        while (batch := self._batches.get()) is not None:
+            error = None
+            try:
+                segments.append([asked.line for asked in batch])
+            except OSError as failure:
+                error = failure
+            except Exception as failure:  # a fault of ours: the thread must go on, and those who wait must hear of it
+                log.exception("the journal failed")
+                error = OSError(errno.EIO, f"the journal failed: {type(failure).__name__}")
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._note_end, batch, error)
+        self._stack.close()
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ended.set)

@@ -7,17 +7,15 @@ meets half a line only while a failure lasts or after a crash (see `journal.reco
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from gateway.audit.lines import numbered
 from gateway.journal.disk import Disk
 from gateway.journal.recovery import TornTail, recover, segment_path, write_all
 
 log = logging.getLogger(__name__)
-
-MakeLine = Callable[[int], bytes]
-"""Makes the line that bears a number; it ends in its only newline."""
 
 
 class Segments:
@@ -42,26 +40,25 @@ class Segments:
         else:
             self._begin_segment()
 
-    def append(self, make_line: MakeLine) -> int:
-        """Write one line; its number, once it would survive a power cut.
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Number and write lines, all or none; once this returns they would survive a power cut.
 
-        A line that fails leaves no trace and no gap: the next one bears its number.
+        Lines that fail leave no trace and no gap: the next ones bear their numbers.
 
         Raises:
-            OSError: the line is not on record.
+            OSError: they are not on record.
         """
         self._mend()
-        line = make_line(self.sequence + 1)
-        descriptor = self._segment_for(len(line))
+        written = b"".join(numbered(line, self.sequence + place) for place, line in enumerate(lines, 1))
+        descriptor = self._segment_for(len(written))
         try:
-            self._put(descriptor, line)
+            self._put(descriptor, written)
         except OSError:
             with suppress(OSError):  # else the next append tries again
                 self._mend()
             raise
-        self._good_bytes += len(line)
-        self.sequence += 1
-        return self.sequence
+        self._good_bytes += len(written)
+        self.sequence += len(lines)
 
     def close(self) -> None:
         """Give the last segment back."""
@@ -69,9 +66,9 @@ class Segments:
             self._disk.close(self._descriptor)
             self._descriptor = None
 
-    def _put(self, descriptor: int, line: bytes) -> None:
+    def _put(self, descriptor: int, written: bytes) -> None:
         self._leftover = True
-        write_all(descriptor, line, self._disk)
+        write_all(descriptor, written, self._disk)
         self._distrusted = True
         self._disk.sync(descriptor)
         self._leftover = self._distrusted = False
@@ -86,14 +83,14 @@ class Segments:
             self._begin_segment()
             self._distrusted = False
 
-    def _segment_for(self, line_bytes: int) -> int:
+    def _segment_for(self, size_bytes: int) -> int:
         if self._descriptor is None:
             return self._begin_segment()
         if self._disk.size(self._descriptor) != self._good_bytes:
             # Truncated, removed or written to by somebody else: leave it as it is, for whoever looks into that.
             log.error("the audit segment %06d was changed by another process: going on in a new one", self._number)
             return self._begin_segment()
-        if self._good_bytes and self._good_bytes + line_bytes > self._max_segment_bytes:
+        if self._good_bytes and self._good_bytes + size_bytes > self._max_segment_bytes:
             return self._begin_segment()
         return self._descriptor
 

@@ -7,29 +7,28 @@ is ever a label; "none" stands for what is not known, "other" for what is too mu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, partial
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     GCCollector,
-    Histogram,
     Info,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.registry import Collector
 
 from gateway.exchange import Delivery, Outcome, Trail, Unparsed
+from gateway.metrics.collectors import FollowedTally, Spread, Tally
 
 PREFIX = "scim_gateway"
+NODE_STATES = ("closed", "open", "half-open", "drained")
 NONE = "none"
 OTHER = "other"
 
@@ -50,25 +49,10 @@ _TALLIES = {
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's omission
 
 
-class _Tally(Collector):
-    """A counter that somebody else keeps; read when the metrics are."""
-
-    def __init__(self, name: str, counts: Mapping[str, int]) -> None:
-        self._name = name
-        self._counts = counts
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        label, documentation = _TALLIES[self._name]
-        family = CounterMetricFamily(f"{PREFIX}_{self._name}", documentation, labels=(label,))
-        for value, count in tuple(self._counts.items()):
-            family.add_metric((value,), count)
-        yield family
-
-
 class Metrics:
     """The metrics of one instance, in a registry of their own. The public attributes are gauges that others set.
 
-    Those that every request adds to are kept as their cached `labels`: looking labels up costs more than counting.
+    Those that every request adds to are `collectors` of our own; the rest are the library's.
     """
 
     def __init__(self, tenants: Iterable[str], *, version: str, max_kinds: int = 10_000) -> None:
@@ -99,14 +83,15 @@ class Metrics:
                 self._credential_expiry.labels(*names).set(expiry)
         for names in self._credentials - expiries.keys():
             self._credential_last_used.remove(*names)
-        self._last_use_of.cache_clear()
+        self._last_uses.clear()
         self._credentials = frozenset(expiries)
 
     def follow(
         self, name: Literal["connections_rejected", "tls_handshakes", "tls_reloads"], counts: Mapping[str, int]
     ) -> None:
         """Show a counter that somebody else keeps, by label value; its keys must come from a closed list."""
-        self._registry.register(_Tally(name, counts))
+        label, documentation = _TALLIES[name]
+        self._registry.register(FollowedTally(f"{PREFIX}_{name}", documentation, label, counts))
 
     def observe(self, trail: Trail) -> None:
         """Count a request that has its answer."""
@@ -114,34 +99,46 @@ class Metrics:
         kind = self._kind(trail, tenant)
         seconds = sum(trail.seconds.values())
         waited_seconds = trail.seconds.get("read", 0.0)  # for the client
-        self._requests_of(*kind).inc()
-        self._duration_of(kind[1], kind[2]).observe(seconds)
+        self._requests[kind] += 1
+        self._duration.of[kind[1:3]].observe(seconds)
         if trail.delivery:
             waited_seconds += sum(attempt.seconds for attempt in trail.delivery.attempts)
             self._observe_delivery(trail, trail.delivery, tenant)
-        self._overhead.observe(max(0.0, seconds - waited_seconds))
-        self._request_bytes.observe(trail.body_bytes)
+        self._overhead.of[()].observe(max(0.0, seconds - waited_seconds))
+        self._request_bytes.of[()].observe(trail.body_bytes)
         if trail.answer:
-            self._response_bytes.observe(len(trail.answer.body))
+            self._response_bytes.of[()].observe(len(trail.answer.body))
         self._observe_caller(trail, tenant, trail.reason.slug if trail.reason else "")
 
     def observe_unparsed(self, unparsed: Unparsed) -> None:
         """Count bytes that never became a request."""
-        self._requests_of(NONE, NONE, NONE, _code(unparsed.reason.status)).inc()
-        self._rejected.labels(unparsed.reason.slug).inc()
+        self._requests[NONE, NONE, NONE, _code(unparsed.reason.status)] += 1
+        self._rejected[unparsed.reason.slug,] += 1
 
     def observe_record(self, event: str, *, written: bool, seconds: float) -> None:
         """Count an event that was to go on record; `event` as in the audit log's lines."""
-        self._audit_events_of(event, "written" if written else "failed").inc()
-        self._audit_write.observe(seconds)
+        self._audit_events[event, "written" if written else "failed"] += 1
+        self._audit_write.of[()].observe(seconds)
 
     def observe_suppressed(self) -> None:
         """Count a stranger's refusal that gets no line of its own in the audit log."""
-        self._suppressed.inc()
+        self._suppressed[()] += 1
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus's text format, and its media type."""
+        for names, used_at in self._last_uses.items():
+            self._credential_last_used.labels(*names).set(used_at)
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+    def observe_transition(self, tenant: str, node: str, state: str) -> None:
+        """A node of an upstream came to a state, or became the primary."""
+        self._transitions[tenant, node, state] += 1
+
+    def show_node(self, tenant: str, node: str, state: str, *, is_primary: bool) -> None:
+        """What a node is now."""
+        for known in NODE_STATES:
+            self._node_state.labels(tenant, node, known).set(known == state)
+        self._node_primary.labels(tenant, node).set(is_primary)
 
     def _tenant(self, name: str | None) -> str:
         if name is None:
@@ -161,109 +158,104 @@ class Metrics:
 
     def _observe_caller(self, trail: Trail, tenant: str, slug: str) -> None:
         if slug:
-            self._rejected.labels(slug).inc()
+            self._rejected[slug,] += 1
         if trail.client:
-            self._authentications_of(tenant, "accepted").inc()
-            self._rate_limits_of(tenant, slug if slug in _RATE_LIMIT else "admitted").inc()
-            self._last_use_of(tenant, trail.client.credential).set(trail.request.received_at)
+            self._authentications[tenant, "accepted"] += 1
+            self._rate_limits[tenant, slug if slug in _RATE_LIMIT else "admitted"] += 1
+            self._last_uses[tenant, trail.client.credential] = trail.request.received_at
         elif slug.startswith("credential-") or slug in _AUTHENTICATION:
-            self._authentications_of(tenant, slug).inc()
+            self._authentications[tenant, slug] += 1
 
     def _observe_delivery(self, trail: Trail, delivery: Delivery, tenant: str) -> None:
         for attempt in delivery.attempts:
             code = attempt.stage.value if attempt.status is None else _code(attempt.status)
-            self._upstream_requests_of(tenant, code).inc()
-            self._upstream_duration_of(tenant).observe(attempt.seconds)
+            self._upstream_requests[tenant, code] += 1
+            self._upstream_duration.of[tenant,].observe(attempt.seconds)
         if trail.operation and trail.operation.writes and delivery.outcome is Outcome.UNKNOWN:
-            self._outcome_unknown.labels(tenant).inc()
+            self._outcome_unknown[tenant,] += 1
 
     def _count_requests(self, registry: CollectorRegistry) -> None:
-        counter = partial(Counter, namespace=PREFIX, registry=registry)
-        histogram = partial(Histogram, namespace=PREFIX, registry=registry)
-        self._requests_of = cache(
-            counter(
-                "requests_total",
-                "Requests by what they asked for and were answered.",
-                ("tenant", "resource", "operation", "code"),
-            ).labels
+        self._requests = _tally(
+            registry,
+            "requests",
+            "Requests by what they asked for and were answered.",
+            ("tenant", "resource", "operation", "code"),
         )
-        self._duration_of = cache(
-            histogram(
-                "request_duration_seconds",
-                "Time from a request's head to its answer.",
-                ("resource", "operation"),
-                buckets=_SECONDS,
-            ).labels
+        self._duration = _spread(
+            registry,
+            "request_duration_seconds",
+            "Time from a request's head to its answer.",
+            _SECONDS,
+            ("resource", "operation"),
         )
-        self._overhead = histogram(
+        self._overhead = _spread(
+            registry,
             "request_overhead_seconds",
             "The gateway's own share of a request's time: without waiting for the client's body or the upstream.",
-            buckets=_OWN_SECONDS,
+            _OWN_SECONDS,
         )
-        self._request_bytes = histogram("request_size_bytes", "Size of a request's body.", buckets=_BYTES)
-        self._response_bytes = histogram("response_size_bytes", "Size of an answer's body.", buckets=_BYTES)
-        self._rejected = counter(
-            "requests_rejected_total",
+        self._request_bytes = _spread(registry, "request_size_bytes", "Size of a request's body.", _BYTES)
+        self._response_bytes = _spread(registry, "response_size_bytes", "Size of an answer's body.", _BYTES)
+        self._rejected = _tally(
+            registry,
+            "requests_rejected",
             "Requests that did not get what they asked for, by reason (docs/refusals.md).",
             ("reason",),
         )
-        self._authentications_of = cache(
-            counter(
-                "auth_attempts_total",
-                "Authentications by result: accepted, or the reason why not.",
-                ("tenant", "result"),
-            ).labels
+        self._authentications = _tally(
+            registry,
+            "auth_attempts",
+            "Authentications by result: accepted, or the reason why not.",
+            ("tenant", "result"),
         )
-        self._rate_limits_of = cache(
-            counter(
-                "ratelimit_decisions_total",
-                "Decisions on a tenant's limits: admitted, rate-exceeded, no-place.",
-                ("tenant", "decision"),
-            ).labels
+        self._rate_limits = _tally(
+            registry,
+            "ratelimit_decisions",
+            "Decisions on a tenant's limits: admitted, rate-exceeded, no-place.",
+            ("tenant", "decision"),
         )
 
     def _count_upstream(self, registry: CollectorRegistry) -> None:
-        counter = partial(Counter, namespace=PREFIX, registry=registry)
-        self._upstream_requests_of = cache(
-            counter(
-                "upstream_requests_total",
-                "Attempts at the upstream by its status, or how far they came: not-sent, sent (and then no answer).",
-                ("tenant", "code"),
-            ).labels
+        self._upstream_requests = _tally(
+            registry,
+            "upstream_requests",
+            "Attempts at the upstream by its status, or how far they came: not-sent, sent (and then no answer).",
+            ("tenant", "code"),
         )
-        self._upstream_duration_of = cache(
-            Histogram(
-                "upstream_request_duration_seconds",
-                "Time an attempt at the upstream took.",
-                ("tenant",),
-                namespace=PREFIX,
-                registry=registry,
-                buckets=_SECONDS,
-            ).labels
+        self._upstream_duration = _spread(
+            registry,
+            "upstream_request_duration_seconds",
+            "Time an attempt at the upstream took.",
+            _SECONDS,
+            ("tenant",),
         )
-        self._outcome_unknown = counter(
-            "upstream_outcome_unknown_total",
+        self._transitions = _tally(
+            registry,
+            "upstream_node_transitions",
+            "Changes of a node's state, by the state that it came to.",
+            ("tenant", "node", "state"),
+        )
+        self._outcome_unknown = _tally(
+            registry,
+            "upstream_outcome_unknown",
             "Writes that were sent and of which nobody knows whether the upstream executed them.",
             ("tenant",),
         )
 
     def _count_records(self, registry: CollectorRegistry) -> None:
-        counter = partial(Counter, namespace=PREFIX, registry=registry)
-        self._audit_events_of = cache(
-            counter(
-                "audit_events_total", "Events for the audit log: written, or failed to be.", ("event", "result")
-            ).labels
+        self._audit_events = _tally(
+            registry, "audit_events", "Events for the audit log: written, or failed to be.", ("event", "result")
         )
-        self._audit_write = Histogram(
+        self._audit_write = _spread(
+            registry,
             "audit_write_duration_seconds",
             "Time until an event was on disk for good, or given up.",
-            namespace=PREFIX,
-            registry=registry,
-            buckets=_OWN_SECONDS,
+            _OWN_SECONDS,
         )
-        self._suppressed = counter(
-            "strangers_suppressed_total", "Refusals of strangers that are in the audit log as a count only."
+        self._suppressed = _tally(
+            registry, "strangers_suppressed", "Refusals of strangers that are in the audit log as a count only."
         )
+        self._suppressed[()] = 0
 
     def _gauge_tenants(self, registry: CollectorRegistry) -> None:
         gauge = partial(Gauge, namespace=PREFIX, registry=registry)
@@ -274,11 +266,19 @@ class Metrics:
         self._credential_last_used = gauge(
             "credential_last_used_timestamp_seconds", "When a client's credential was accepted last.", credential
         )
-        self._last_use_of = cache(self._credential_last_used.labels)
+        self._last_uses: dict[tuple[str, str], float] = {}  # shown when the metrics are asked for
         self.requests_in_flight = gauge("requests_in_flight", "Requests under way.", ("tenant",))
         self.upstream_up = gauge(
             "upstream_up", "Whether the upstream answers (1) or not (0), also at rest.", ("tenant",)
         )
+        self._node_state = gauge(
+            "upstream_node_state",
+            "The state of an upstream's node (1): closed is in service.",
+            ("tenant", "node", "state"),
+        )
+        self._node_primary = gauge("upstream_node_primary", "Whether a node gets the requests (1).", ("tenant", "node"))
+        self.turns_held = gauge("turns_held", "Resources that are being written to.")
+        self.turns_waiting = gauge("turns_waiting", "Writes that wait for their turn on a resource.")
         self.source_feed_networks = gauge("source_feed_networks", "Networks in a feed of source addresses.", ("feed",))
         self.source_feed_refused = gauge(
             "source_feed_refused",
@@ -300,6 +300,22 @@ class Metrics:
         )
         self.draining = gauge("draining", "Whether the instance is being stopped (1).")
         self.event_loop_lag = gauge("event_loop_lag_seconds", "How late the event loop came to its last measurement.")
+
+
+def _tally(
+    registry: CollectorRegistry, name: str, documentation: str, labels: tuple[str, ...] = ()
+) -> defaultdict[tuple[str, ...], int]:
+    return Tally(f"{PREFIX}_{name}", documentation, labels, registry).counts
+
+
+def _spread(
+    registry: CollectorRegistry,
+    name: str,
+    documentation: str,
+    bounds: tuple[float, ...],
+    labels: tuple[str, ...] = (),
+) -> Spread:
+    return Spread(f"{PREFIX}_{name}", documentation, labels, bounds, registry)
 
 
 def _code(status: int) -> str:

@@ -27,12 +27,32 @@ def rewrite_links(document: Document, *, from_bases: tuple[str, ...], to_base: s
     return _translate_links(document, lambda link: _rebase(link, from_bases, to_base) or link)
 
 
-def publish_links(document: Document, *, from_bases: tuple[str, ...], to_base: str) -> bool:
+def publish_links(document: Document, body: bytes, *, from_bases: tuple[str, ...], to_base: str) -> bool:
     """Give every link of an answer, in place, as `public_location` does, and drop what must not be shown.
 
-    Returns whether anything changed.
+    `body` is what the document was read from. Returns whether anything changed.
     """
-    return _translate_links(document, lambda link: public_location(link, from_bases=from_bases, to_base=to_base))
+
+    def translate(link: str) -> str | None:
+        return public_location(link, from_bases=from_bases, to_base=to_base)
+
+    if _has_one_location_at_most(document, body):
+        meta = document.get("meta")
+        return isinstance(meta, dict) and _translate_object(meta, translate, in_meta=True)
+    return _translate_links(document, translate)
+
+
+def _has_one_location_at_most(document: Document, body: bytes) -> bool:
+    """Whether `meta.location` of the document itself is the only link that it can hold, as in most answers.
+
+    Told by its bytes, for that costs far less than to look at each of its names.
+    """
+    folded = body.lower()
+    if b"$ref" in folded or b"\\u" in folded:  # an escape may spell any name
+        return False
+    found = folded.count(b'location"')
+    meta = document.get("meta")
+    return not found or (found == 1 and isinstance(meta, dict) and "location" in meta)
 
 
 def public_location(value: str, *, from_bases: tuple[str, ...], to_base: str) -> str | None:

@@ -18,7 +18,9 @@ def read_query(query: str | None) -> tuple[tuple[str, str], ...]:
         Refusal: QUERY_MALFORMED when one of SCIM's is repeated or what is encoded is not UTF-8;
             FILTER_MALFORMED.
     """
-    pairs = [piece.partition("=") for piece in (query or "").split("&") if piece]
+    if not query:
+        return ()
+    pairs = [piece.partition("=") for piece in query.split("&") if piece]
     parameters = tuple((_decoded(name), _decoded(value)) for name, _, value in pairs)
     ours = [name.lower() for name, _ in parameters if name.lower() in _ONCE]
     if len(ours) != len(set(ours)):

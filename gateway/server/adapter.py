@@ -6,28 +6,41 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
 from aiohttp.web import BaseRequest, RequestPayloadError
 
-from gateway.exchange import Answer, ReadBody, Request, RequestId
+from gateway.exchange import Answer, Request, RequestId
 from gateway.refusal import Reason, Refusal
-from gateway.wire.fields import Fields
 from gateway.wire.heads import Head
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_BODY = (204, 304)
+_ID_BYTES = 10
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # but for the line ends that we put there
 
 
-def new_request_id() -> RequestId:
-    """80 random bits: no two alike, and nobody guesses another's."""
-    return RequestId(f"req-{secrets.token_hex(10)}")
+class _RequestIds:
+    """80 random bits each: no two alike, and nobody guesses another's. Randomness is fetched for many at once."""
+
+    def __init__(self) -> None:
+        self._random = ""
+
+    def __call__(self) -> RequestId:
+        if not self._random:
+            self._random = secrets.token_hex(_ID_BYTES * 128)
+        digits, self._random = self._random[: 2 * _ID_BYTES], self._random[2 * _ID_BYTES :]
+        return RequestId(f"req-{digits}")
+
+
+new_request_id = _RequestIds()
 
 
 def peer_address(transport: asyncio.BaseTransport | None) -> str:
@@ -40,35 +53,43 @@ def peer_address(transport: asyncio.BaseTransport | None) -> str:
     return str(mapped or address)
 
 
-def read_request(request: BaseRequest, head: Head, address: str) -> Request:
-    """aiohttp's request as ours: raw target, raw fields, nothing that aiohttp decoded or guessed."""
-    pairs = tuple(
-        (name.decode("ascii", "surrogateescape"), value.decode("ascii", "surrogateescape"))
-        for name, value in request.raw_headers
-    )
+def read_request(head: Head, address: str) -> Request:
+    """A request out of its head as it was judged: nothing that aiohttp decoded or guessed."""
     return Request(
         id=new_request_id(),
         received_at=time.time(),
         address=address,
-        method=request.method,
-        target=request.raw_path,
-        version=(request.version.major, request.version.minor),
-        fields=Fields(pairs),
+        method=head.method,
+        target=head.target,
+        version=(1, 1),
+        fields=head.fields,
         has_body=head.has_body,
     )
 
 
-def body_reader(request: BaseRequest, head: Head, transport: asyncio.WriteTransport | None) -> ReadBody:
-    """The function that reads this request's body, once, and asks for it only when called."""
+@dataclass(slots=True)
+class WaitingCaller:
+    """The caller of one request, as `gateway.caller` describes it; its connection tells when it hangs up."""
 
-    async def read_body(max_bytes: int, max_seconds: float) -> bytes:
-        if head.body_bytes is not None and head.body_bytes > max_bytes:
-            raise Refusal(Reason.BODY_TOO_LARGE, note=f"{head.body_bytes} bytes announced")
-        if head.expects_continue and transport is not None:
-            transport.write(_CONTINUE)
+    request: BaseRequest
+    head: Head
+    transport: asyncio.WriteTransport | None
+    began_at: float
+    is_gone: bool = False
+    on_gone: Callable[[], None] | None = None
+
+    async def read_body(self, max_bytes: int, max_seconds: float) -> bytes:
+        """Read this request's body, once, and ask for it only now."""
+        if self.head.body_bytes is not None and self.head.body_bytes > max_bytes:
+            raise Refusal(Reason.BODY_TOO_LARGE, note=f"{self.head.body_bytes} bytes announced")
+        if self.head.expects_continue and self.transport is not None:
+            self.transport.write(_CONTINUE)
+        whole = self._body_at_hand(max_bytes)
+        if whole is not None:
+            return whole
         try:
             async with asyncio.timeout(max_seconds):
-                return await _read_bounded(request, max_bytes)
+                return await _read_bounded(self.request, max_bytes)
         except TimeoutError as error:
             raise Refusal(Reason.BODY_TIMEOUT) from error
         except OSError as error:  # a reset, or a TLS record that cannot be read
@@ -76,7 +97,18 @@ def body_reader(request: BaseRequest, head: Head, transport: asyncio.WriteTransp
         except RequestPayloadError as error:
             raise Refusal(Reason.FRAMING_AMBIGUOUS, note="a malformed chunk") from error
 
-    return read_body
+    def _body_at_hand(self, max_bytes: int) -> bytes | None:
+        """The body, if all of it has come already, as it mostly has; spares a timer."""
+        content = self.request.content
+        if not content.is_eof() or content.exception() is not None or content.total_bytes > max_bytes:
+            return None
+        return content.read_nowait()
+
+    def hang_up(self) -> None:
+        """The connection is over, or its sending half."""
+        self.is_gone = True
+        if self.on_gone is not None:
+            self.on_gone()
 
 
 async def _read_bounded(request: BaseRequest, max_bytes: int) -> bytes:
@@ -94,17 +126,23 @@ def answer_bytes(answer: Answer, *, close: bool, for_head: bool = False) -> byte
     Raises:
         ValueError: a field holds a control byte; a CR LF out of the upstream would begin a second answer.
     """
-    if any(_CONTROL.search(name) or _CONTROL.search(value) for name, value in answer.fields):
-        raise ValueError("a field of the answer holds a control byte")
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Refused')}"]
     lines += [f"{name}: {value}" for name, value in answer.fields]
     if answer.status not in _WITHOUT_BODY:
         lines.append(f"Content-Length: {len(answer.body)}")
-    lines.append(f"Date: {formatdate(usegmt=True)}")
+    lines.append(f"Date: {_date(int(time.time()))}")
     if close:
         lines.append("Connection: close")
+    head = "\n".join(lines)
+    if head.count("\n") >= len(lines) or _CONTROL.search(head):
+        raise ValueError("a field of the answer holds a control byte")
     body = b"" if for_head or answer.status in _WITHOUT_BODY else answer.body
-    return "\r\n".join((*lines, "", "")).encode("ascii", "replace") + body
+    return (head.replace("\n", "\r\n") + "\r\n\r\n").encode("ascii", "replace") + body
+
+
+@lru_cache(maxsize=2)
+def _date(now: int) -> str:
+    return formatdate(now, usegmt=True)
 
 
 class AnswerWriter(Protocol):

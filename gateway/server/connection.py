@@ -21,7 +21,14 @@ from aiohttp.web_protocol import _ErrInfo
 
 from gateway.exchange import Unparsed
 from gateway.refusal import Reason, Refusal
-from gateway.server.adapter import WireAnswer, answer_bytes, body_reader, new_request_id, peer_address, read_request
+from gateway.server.adapter import (
+    WaitingCaller,
+    WireAnswer,
+    answer_bytes,
+    new_request_id,
+    peer_address,
+    read_request,
+)
 from gateway.wire.heads import Head, HeadLimits, read_head
 
 if TYPE_CHECKING:
@@ -41,8 +48,8 @@ class Connection(RequestHandler):
     """The bytes of one client's connection."""
 
     __slots__ = (
-        "_address", "_body_left", "_busy", "_chunks", "_deadline", "_ended", "_head", "_judged", "_limits",
-        "_on_deadline", "_pending", "_server", "_timer", "gone", "work",
+        "_address", "_body_left", "_busy", "_caller", "_chunks", "_deadline", "_ended", "_head", "_head_at", "_judged",
+        "_limits", "_on_deadline", "_pending", "_server", "_timer", "gone", "work",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer, loop: asyncio.AbstractEventLoop) -> None:
@@ -64,6 +71,8 @@ class Connection(RequestHandler):
         self._pending = bytearray()
         self._judged = 0  # of the pending bytes, how many are known to be no whole head
         self._head: Head | None = None
+        self._head_at = 0.0  # loop seconds: when the head was whole
+        self._caller: WaitingCaller | None = None  # whose request is under way
         self._body_left = 0
         self._chunks: StreamReader | None = None  # the chunked body under way, the last thing on its connection
         self._busy = self._ended = False
@@ -91,6 +100,8 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
         if not self.gone.done():
             self.gone.set_result(None)
+        if self._caller is not None:
+            self._caller.hang_up()
 
     def data_received(self, data: bytes) -> None:
         if self._ended and data:
@@ -134,7 +145,7 @@ class Connection(RequestHandler):
 
     def _feed(self, head: Head) -> None:
         self._on_deadline = None  # from here on, the pipeline keeps the time
-        self._busy, self._head, self._judged = True, head, 0
+        self._busy, self._head, self._judged, self._head_at = True, head, 0, self._loop.time()
         chunked = head.body_bytes is None
         size = len(self._pending) if chunked else head.size + (head.body_bytes or 0)
         piece = bytes(self._pending[:size])
@@ -192,8 +203,11 @@ class Connection(RequestHandler):
         """Carry one request through the pipeline."""
         head = self._head
         assert head is not None  # noqa: S101 - fed before it was parsed
-        ours = read_request(request, head, self._address)
-        answer = await self._server.pipeline().serve(ours, body_reader(request, head, self.transport))
+        ours = read_request(head, self._address)
+        self._caller = caller = WaitingCaller(request, head, self.transport, self._head_at)
+        caller.is_gone = self.gone.done()
+        answer = await self._server.pipeline().serve(ours, caller)
+        self._caller = None
         body_is_read = self._body_left == 0 and self._chunks is None and request.content.at_eof()
         if self._chunks is not None:
             self._chunks = EMPTY_PAYLOAD  # what still comes is dropped unparsed: nobody waits for it

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from gateway.server.http import HttpServer
+from gateway.server.memory import map_next_buffers_apart
 from gateway.settings.models import HostPort
 
 log = logging.getLogger(__name__)
@@ -147,6 +148,7 @@ class Listener:
     async def _welcome(self, accepted: socket.socket, address: str) -> None:
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            map_next_buffers_apart()
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._server,
                 accepted,

@@ -156,11 +156,22 @@ class LimitsSection(_Section):
     requests_per_second: float = Field(50, gt=0, le=100_000, description="Sustained rate.")
     burst: int = Field(200, ge=1, le=1_000_000, description="Requests that may come at once above the rate.")
     concurrent: int = Field(32, ge=1, le=10_000, description="Requests under way at once.")
+    connections: int = Field(
+        32, ge=1, le=10_000, description="Requests to one node of the upstream at once; more wait for their place."
+    )
+    first_byte_seconds: float = Field(
+        30, gt=0, le=59, description="A node that begins no answer within this time is given up."
+    )
     budget_seconds: float = Field(
         50, gt=0, le=59, description="Everything a request may take; Okta hangs up after 60 s of silence."
     )
     max_body_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="A request's body at most.")
     max_answer_bytes: int = Field(16 << 20, ge=1024, le=256 << 20, description="An upstream answer's body at most.")
+
+    @property
+    def write_needs_seconds(self) -> float:
+        """A write does not leave with less than this of its budget: cut short, its outcome would be unknown."""
+        return min(20.0, 0.4 * self.budget_seconds)
 
 
 class Credential(_Section):
@@ -222,7 +233,11 @@ class Tenant(_Section):
     path: PlainPath = Field(description="The public path, up to and with /v2; what Okta's Base URL ends with.")
     client: Client = Field(Client.OKTA, description="Who calls: okta, okta-agent, entra or generic.")
     upstream: tuple[UpstreamUrl, ...] = Field(
-        min_length=1, description="The SCIM service's node, http://host:port or https://host:port; one, in a list."
+        min_length=1,
+        description="The SCIM service's nodes, http://host:port or https://host:port. The first serves while it can.",
+    )
+    upstream_drained: tuple[UpstreamUrl, ...] = Field(
+        (), description="Nodes of `upstream` that get no requests for now, as for their maintenance."
     )
     upstream_path: PlainPath | None = Field(None, description="The path there, if it is another than the public one.")
     upstream_token: SecretStr | None = Field(None, description="The bearer token of the upstream; better in a file.")

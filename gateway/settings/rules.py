@@ -72,14 +72,27 @@ def secrets_are_apart(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"{key}.{field}", f"is the secret of {first} already; make one for each credential")
 
 
-def upstream_is_one_node(settings: Settings) -> Iterator[Problem]:
+def upstream_nodes_are_apart(settings: Settings) -> Iterator[Problem]:
+    """A node that is named twice would be taken for a spare one of itself."""
     for name, tenant in settings.tenants.items():
-        if len(tenant.upstream) > 1:
-            text = (
-                f"names {len(tenant.upstream)} nodes; failover between nodes comes with a later version: "
-                "name one, or the address of a load balancer inside"
-            )
-            yield Problem(dotted("tenants", name, "upstream"), text)
+        seen: dict[tuple[str, int], int] = {}
+        for index, url in enumerate(tenant.upstream):
+            first = seen.setdefault(host_and_port(url), index)
+            if first != index:
+                key = dotted("tenants", name, "upstream", index)
+                yield Problem(key, f"is the node upstream.{first} already; name each node once")
+
+
+def drained_nodes_are_known(settings: Settings) -> Iterator[Problem]:
+    """A drained node is one of the upstream's; to drain all of them is allowed, and worth a word."""
+    for name, tenant in settings.tenants.items():
+        for index, url in enumerate(tenant.upstream_drained):
+            if url not in tenant.upstream:
+                text = f"is no node of upstream; write it as it stands there: {', '.join(tenant.upstream)}"
+                yield Problem(dotted("tenants", name, "upstream_drained", index), text)
+        if set(tenant.upstream) <= set(tenant.upstream_drained):
+            text = "names every node: nothing is forwarded, and the client is told to come back later"
+            yield Problem(dotted("tenants", name, "upstream_drained"), text, "warning")
 
 
 def upstream_credential_is_one(settings: Settings) -> Iterator[Problem]:
@@ -145,7 +158,8 @@ RULES: tuple[Rule, ...] = (
     credentials_are_given,
     credential_names_are_apart,
     secrets_are_apart,
-    upstream_is_one_node,
+    upstream_nodes_are_apart,
+    drained_nodes_are_known,
     upstream_credential_is_one,
     upstream_tls_is_whole,
     upstream_in_the_clear_is_inside,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.refusal import Reason, Refusal
 
@@ -12,11 +12,18 @@ class Fields:
     """Field lines in the order they came; values are text in which bytes above 0x7f are surrogate escapes."""
 
     pairs: tuple[tuple[str, str], ...]
+    by_name: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)  # names in lower case
+
+    def __post_init__(self) -> None:
+        by_name: dict[str, tuple[str, ...]] = {}
+        for name, value in self.pairs:
+            folded = name.lower()
+            by_name[folded] = (*by_name[folded], value) if folded in by_name else (value,)
+        object.__setattr__(self, "by_name", by_name)
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a field, by its name without case (RFC 9110 section 5.1)."""
-        folded = name.lower()
-        return tuple(value for key, value in self.pairs if key.lower() == folded)
+        return self.by_name.get(name.lower(), ())
 
     def one(self, name: str) -> str | None:
         """The value of a field that may come at most once.

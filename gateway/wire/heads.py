@@ -8,13 +8,15 @@ take differently never reaches it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.refusal import Reason, Refusal
+from gateway.wire.fields import Fields
 from gateway.wire.target import host_is_wellformed
 
-METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})  # the rest is never SCIM
-SINGLE = frozenset({b"content-type", b"content-encoding", b"expect", b"if-match", b"if-none-match"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # the rest is never SCIM
+SINGLE = ("content-type", "content-encoding", "expect", "if-match", "if-none-match")
 
 _END = b"\r\n\r\n"
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
@@ -27,7 +29,7 @@ _NEVER = re.compile(
     rb"(?<!\r)\n|\r[^\n]|\x00"
 )  # wrong wherever it stands, so it is refused without waiting for the end
 _STARTS = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
-_LENGTH = re.compile(rb"[0-9]{1,15}")
+_LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,11 @@ class HeadLimits:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the connection must know: where the head ends and how long its body is."""
+    """A head as it came: nothing decoded, nothing merged; where it ends, and how long its body is."""
 
+    method: str
+    target: str  # raw; bytes above 0x7f as surrogate escapes
+    fields: Fields
     size: int  # bytes, with the empty line
     body_bytes: int | None  # None: chunked
     expects_continue: bool
@@ -70,14 +75,19 @@ def read_head(data: bytes | bytearray, limits: HeadLimits, judged: int = 0) -> H
         _judge_beginning(data, limits, judged)
         return None
     head = bytes(data[: end + len(_END)])
-    line, *fields = head[:end].split(b"\r\n")
-    if len(fields) > limits.max_fields or any(len(part) > limits.max_line_bytes for part in (line, *fields)):
+    line, *lines = head[:end].decode("ascii", "surrogateescape").split("\r\n")
+    if len(lines) > limits.max_fields or (end > limits.max_line_bytes and _has_a_long_line(line, lines, limits)):
         raise Refusal(Reason.HEAD_TOO_LARGE)
     if not _HEAD.fullmatch(head):
         raise _explain(head)
-    if line.split(b" ", 1)[0] not in METHODS:
+    method, target, _ = line.split(" ")
+    if method not in METHODS:
         raise Refusal(Reason.METHOD_UNSUPPORTED)
-    return _judge_fields(len(head), fields)
+    # SECURITY: no pattern trims a value; one that backtracks takes seconds for a value full of spaces.
+    named = [field.partition(":") for field in lines]
+    fields = Fields(tuple([(name, value.strip(" \t")) for name, _, value in named]))
+    body_bytes, expects_continue = _judge_fields(fields)
+    return Head(method, target, fields, len(head), body_bytes, expects_continue)
 
 
 def _judge_beginning(data: bytes | bytearray, limits: HeadLimits, judged: int) -> None:
@@ -99,32 +109,34 @@ def _explain(head: bytes) -> Refusal:
     return Refusal(Reason.HEAD_MALFORMED, note="a field" if line else "the request line")
 
 
-def _judge_fields(size: int, fields: list[bytes]) -> Head:
-    found: dict[bytes, list[bytes]] = {}
-    for field in fields:
-        # SECURITY: no pattern trims a value; one that backtracks takes seconds for a value full of spaces.
-        name, _, value = field.partition(b":")
-        found.setdefault(name.lower(), []).append(value.strip(b" \t"))
-    hosts = found.get(b"host", [])
-    if len(hosts) != 1 or not host_is_wellformed(hosts[0].decode("latin-1")):
+def _judge_fields(fields: Fields) -> tuple[int | None, bool]:
+    """The length of the body, None for chunked; and whether the client waits to be asked for it."""
+    found = fields.by_name
+    hosts = found.get("host", ())
+    if len(hosts) != 1 or not host_is_wellformed(hosts[0]):
         raise Refusal(Reason.HOST_MALFORMED, note="not exactly one well-formed Host")
-    repeated = [name for name in SINGLE if len(found.get(name, ())) > 1]
-    if repeated:
-        raise Refusal(Reason.FIELD_MALFORMED, note=f"repeated: {repeated[0].decode()}")
-    if b"upgrade" in found:
+    if len(found) != len(fields.pairs):
+        for name in SINGLE:
+            if len(found.get(name, ())) > 1:
+                raise Refusal(Reason.FIELD_MALFORMED, note=f"repeated: {name}")
+    if "upgrade" in found:
         # SECURITY: a parser stops at an upgrade and takes the body for what follows it (CVE-2026-69243).
         raise Refusal(Reason.FIELD_MALFORMED, note="no upgrade is offered")
-    expectation = found.get(b"expect", [b""])[0].lower()
-    if expectation not in (b"", b"100-continue"):
+    expectation = found["expect"][0].lower() if "expect" in found else ""
+    if expectation not in ("", "100-continue"):
         raise Refusal(Reason.EXPECTATION_UNKNOWN)
-    return Head(size, _body_bytes(found), expectation == b"100-continue")
+    return _body_bytes(found), expectation == "100-continue"
 
 
-def _body_bytes(found: dict[bytes, list[bytes]]) -> int | None:
+def _has_a_long_line(line: str, lines: list[str], limits: HeadLimits) -> bool:
+    return any(len(part) > limits.max_line_bytes for part in (line, *lines))
+
+
+def _body_bytes(found: Mapping[str, tuple[str, ...]]) -> int | None:
     """RFC 9112 section 6.3, without its leniencies: one length, or chunked alone, never both."""
-    lengths, codings = found.get(b"content-length", []), found.get(b"transfer-encoding", [])
+    lengths, codings = found.get("content-length", ()), found.get("transfer-encoding", ())
     if codings:
-        if lengths or len(codings) != 1 or codings[0].lower() != b"chunked":
+        if lengths or len(codings) != 1 or codings[0].lower() != "chunked":
             raise Refusal(
                 Reason.FRAMING_AMBIGUOUS, note="both lengths" if lengths else "a coding that is not chunked alone"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 section 5.6.2 calls it so
 _QUOTED = r'"(?:[\t !#-\[\]-~]|\\[\t -~])*"'
@@ -13,6 +14,7 @@ _OF_REQUESTS = frozenset({"application/scim+json", "application/json"})  # RFC 7
 _OF_ANSWERS = _OF_REQUESTS | {"text/json", "application/problem+json"}
 
 
+@lru_cache(maxsize=64)
 def media_type_is_scim(value: str | None) -> bool:
     """Whether a Content-Type announces SCIM's JSON in UTF-8; other parameters are allowed (RFC 9110 section 8.3.1)."""
     match = _MEDIA_TYPE.fullmatch(value or "")
@@ -23,6 +25,7 @@ def media_type_is_scim(value: str | None) -> bool:
     return charsets in ([], ["utf-8"])  # twice the same is no mistake that a client makes
 
 
+@lru_cache(maxsize=64)
 def answer_is_json(value: str | None) -> bool:
     """Whether an upstream's Content-Type claims JSON, whatever its parameters; the body decides if it is."""
     essence = (value or "").partition(";")[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from unicodedata import normalize
 from urllib.parse import unquote_to_bytes
@@ -56,6 +57,7 @@ def read_target(raw: str, own_authorities: frozenset[str]) -> Target:
     return Target(path, query if mark else None)
 
 
+@lru_cache(maxsize=64)
 def host_is_wellformed(value: str) -> bool:
     """Whether a Host field's value is one name, IPv4 or [IPv6] address, and perhaps a port (RFC 9110 section 7.2)."""
     match = _HOST.fullmatch(value)

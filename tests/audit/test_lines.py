@@ -16,8 +16,8 @@ from gateway.refusal import Reason, Refusal
 from tests import worlds
 from tests.audit import trails
 
-intent = partial(lines.intent_line, now=worlds.NOW, instance="gw-1", sequence=7)
-outcome = partial(lines.outcome_line, now=worlds.NOW, instance="gw-1", sequence=8)
+intent = partial(lines.intent_line, now=worlds.NOW, instance="gw-1")
+outcome = partial(lines.outcome_line, now=worlds.NOW, instance="gw-1")
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=())).map(lambda text: text + "\udce9\n\x1b[2J\u202e")
 PRINTABLE = set(string.printable.encode()) - set(b"\r\n\t\x0b\x0c")
@@ -32,15 +32,15 @@ def read(line: bytes) -> dict[str, Any]:
 
 
 def test_a_line_says_when_and_where_and_bears_its_number() -> None:
-    head = list(read(intent(trails.served(operation=trails.write()))).items())[:5]
+    line = lines.numbered(intent(trails.served(operation=trails.write())), 7)
 
-    assert head == [
-        ("v", 1), ("time", "2027-01-15T08:00:00.000000Z"), ("instance", "gw-1"), ("seq", 7), ("event", "intent")
+    assert list(read(line).items())[:5] == [
+        ("seq", 7), ("v", 1), ("time", "2027-01-15T08:00:00.000000Z"), ("instance", "gw-1"), ("event", "intent")
     ]  # fmt: skip
 
 
 def test_the_time_is_exact_to_the_microsecond() -> None:
-    line = lines.suppressed_line("198.51.100.7", 3, now=1_800_000_000.123456, instance="gw-1", sequence=1)
+    line = lines.suppressed_line("198.51.100.7", 3, now=1_800_000_000.123456, instance="gw-1")
 
     assert datetime.fromisoformat(read(line)["time"]).microsecond == 123456
 
@@ -48,7 +48,7 @@ def test_the_time_is_exact_to_the_microsecond() -> None:
 def test_an_intent_says_who_wants_what_of_whom() -> None:
     record = read(intent(trails.served(operation=trails.write(resource_name="Ada", dropped=("password",)))))
 
-    assert {key: record[key] for key in list(record)[5:]} == {
+    assert {key: record[key] for key in list(record)[4:]} == {
         "request": "req-1",
         "address": "198.51.100.7",
         "tenant": "jira",
@@ -152,13 +152,13 @@ def test_neither_values_nor_bodies_nor_credentials_get_into_a_line() -> None:
 
 def test_unparsed_bytes_are_told_by_their_reason() -> None:
     unparsed = Unparsed(RequestId("req-2"), worlds.NOW, "198.51.100.7", Reason.FRAMING_AMBIGUOUS, "both framings")
-    record = read(lines.unparsed_line(unparsed, now=worlds.NOW, instance="gw-1", sequence=1))
+    record = read(lines.unparsed_line(unparsed, now=worlds.NOW, instance="gw-1"))
 
     assert (record["event"], record["reason"], record["status"]) == ("unparsed", "framing-ambiguous", 400)
 
 
 def test_a_notice_shows_its_details() -> None:
-    record = read(lines.notice_line("start", {"version": "1"}, now=worlds.NOW, instance="gw-1", sequence=1))
+    record = read(lines.notice_line("start", {"version": "1"}, now=worlds.NOW, instance="gw-1"))
 
     assert (record["event"], record["notice"], record["details"]) == ("notice", "start", {"version": "1"})
 
@@ -194,7 +194,7 @@ def the_longest(text: str) -> Trail:
     "text", ["a" * 1100, "\x01" * 1100, "\U0001f600" * 1100, "\udce9" * 1100, "\x7f" * 1100, '"' * 1100]
 )
 def test_no_line_is_longer_than_the_limit(text: str) -> None:
-    line = outcome(the_longest(text))
+    line = lines.numbered(outcome(the_longest(text)), 10**18)
 
     assert len(line) <= lines.MAX_LINE_BYTES
     assert read(line)["people_total"] == 300
@@ -211,7 +211,7 @@ def test_whatever_a_request_says_a_line_is_one_line_of_plain_ascii(text: str) ->
         intent(trail),
         outcome(trail),
         refusal,
-        lines.unparsed_line(unparsed, now=0, instance=text, sequence=1),
+        lines.unparsed_line(unparsed, now=0, instance=text),
     ):
         record = read(line)
         assert set(line[:-1]) <= PRINTABLE
@@ -221,7 +221,7 @@ def test_whatever_a_request_says_a_line_is_one_line_of_plain_ascii(text: str) ->
 @pytest.mark.parametrize(
     ("line", "sequence"),
     [
-        (intent(trails.served(operation=trails.write())).rstrip(b"\n"), 7),
+        (lines.numbered(intent(trails.served(operation=trails.write())), 7).rstrip(b"\n"), 7),
         (b'{"seq":1}', 1),
         (b'{"seq":0}', None),
         (b'{"seq":"1"}', None),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from pathlib import Path
 
+from gateway.audit.lines import numbered
 from gateway.journal.disk import Disk
 
 
@@ -47,9 +49,22 @@ class FailingDisk(Disk):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
+class CountingDisk(FailingDisk):
+    """Counts its syncs."""
+
+    syncs = 0
+
+    def sync(self, descriptor: int) -> None:
+        self.syncs += 1
+        super().sync(descriptor)
+
+
+LINE = b'{"v":1}\n'  # as short as one can be, before it has its number
+
+
 def line(sequence: int) -> bytes:
-    """A line as short as one can be."""
-    return b'{"seq":%d}\n' % sequence
+    """A line as it stands in a file: 16 bytes up to number 9."""
+    return numbered(LINE, sequence)
 
 
 def content(directory: Path) -> bytes:
@@ -61,4 +76,4 @@ def sequences(directory: Path) -> list[int]:
     """The numbers of all lines, every one of them whole."""
     found = content(directory)
     assert found.endswith(b"\n") or not found
-    return [int(entry[7:-1]) for entry in found.split(b"\n")[:-1]]
+    return [json.loads(entry)["seq"] for entry in found.splitlines()]

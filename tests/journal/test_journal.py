@@ -1,21 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
 from gateway.journal import DirectoryInUse, Journal, JournalUnavailable
-from gateway.journal.segments import MakeLine
-from tests.journal.disks import FailingDisk, content, line, sequences
+from tests.journal.disks import LINE, CountingDisk, FailingDisk, content, line, sequences
+from tests.waiting import until
 
 
 async def test_lines_stand_in_the_order_in_which_they_were_asked_for(tmp_path: Path) -> None:
-    def marked(mark: int) -> MakeLine:
-        return lambda sequence: b'{"seq":%d,"mark":%d}\n' % (sequence, mark)
-
     async with Journal(tmp_path) as journal:
-        await asyncio.gather(*(journal.append(marked(mark)) for mark in range(50)))
+        await asyncio.gather(*(journal.append(b'{"mark":%d}\n' % mark) for mark in range(50)))
 
     assert content(tmp_path).splitlines() == [b'{"seq":%d,"mark":%d}' % (mark + 1, mark) for mark in range(50)]
 
@@ -35,7 +33,7 @@ async def test_a_journal_that_could_not_be_opened_keeps_no_lock(tmp_path: Path) 
             pass
 
     async with Journal(tmp_path) as journal:
-        await journal.append(line)
+        await journal.append(LINE)
 
 
 async def test_what_was_set_aside_at_the_start_is_told(tmp_path: Path) -> None:
@@ -49,10 +47,10 @@ async def test_a_failure_is_told_and_over_with_the_next_line_that_is_written(tmp
     async with Journal(tmp_path, disk=disk) as journal:
         disk.free_bytes = 4
         with pytest.raises(JournalUnavailable, match="No space left"):
-            await journal.append(line)
+            await journal.append(LINE)
         assert journal.problem == "No space left on device"
         disk.free_bytes = None
-        await journal.append(line)
+        await journal.append(LINE)
         assert journal.problem is None
 
     assert sequences(tmp_path) == [1]
@@ -64,11 +62,11 @@ async def test_a_disk_that_hangs_holds_up_neither_the_loop_nor_the_asker_beyond_
         disk.slow.clear()
         for _ in range(2):
             with pytest.raises(JournalUnavailable, match=r"longer than 0\.05 s"):
-                await journal.append(line)
+                await journal.append(LINE)
         disk.slow.set()
 
     async with Journal(tmp_path) as journal:
-        await journal.append(line)
+        await journal.append(LINE)
     # The line under way may be there; the one that waited behind it was given up and is not.
     assert sequences(tmp_path) == [1, 2]
 
@@ -78,4 +76,142 @@ async def test_a_closed_journal_takes_no_line(tmp_path: Path) -> None:
         pass
 
     with pytest.raises(JournalUnavailable):
-        await journal.append(line)
+        await journal.append(LINE)
+
+
+async def fails(journal: Journal) -> str:
+    """Append a line that cannot be, and say why."""
+    with pytest.raises(JournalUnavailable) as failed:
+        await journal.append(LINE)
+    return str(failed.value)
+
+
+async def until_it_hangs(disk: CountingDisk) -> None:
+    """Until the thread is in the next sync."""
+    syncs = disk.syncs
+    await until(lambda: disk.syncs > syncs)
+
+
+async def test_what_is_asked_for_while_a_sync_is_under_way_shares_the_next_one(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with Journal(tmp_path, disk=disk) as journal, asyncio.TaskGroup() as tasks:
+        disk.slow.clear()
+        before = disk.syncs
+        tasks.create_task(journal.append(LINE))
+        await until_it_hangs(disk)
+        for _ in range(100):
+            tasks.create_task(journal.append(LINE))
+        await asyncio.sleep(0)
+        disk.slow.set()
+
+    assert disk.syncs - before == 2
+    assert sequences(tmp_path) == list(range(1, 102))
+
+
+async def test_nobody_is_told_before_the_sync_is_done(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with Journal(tmp_path, disk=disk) as journal, asyncio.TaskGroup() as tasks:
+        disk.slow.clear()
+        first = tasks.create_task(journal.append(LINE))
+        await until_it_hangs(disk)
+        second = tasks.create_task(journal.append(LINE))
+        await asyncio.sleep(0)
+        assert not first.done()
+        assert not second.done()
+        disk.slow.set()
+
+
+async def test_a_batch_that_fails_fails_all_of_its_waiters_and_leaves_no_gap(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with Journal(tmp_path, disk=disk) as journal:
+        disk.slow.clear()
+        async with asyncio.TaskGroup() as tasks:
+            failing = [tasks.create_task(fails(journal))]
+            await until_it_hangs(disk)
+            failing += [tasks.create_task(fails(journal)) for _ in range(9)]
+            await asyncio.sleep(0)
+            disk.failing = {"sync"}
+            disk.slow.set()
+        assert [task.result() for task in failing] == ["Input/output error"] * 10
+        assert journal.problem == "Input/output error"
+        disk.failing = set()
+        await asyncio.gather(*(journal.append(LINE) for _ in range(3)))
+        assert journal.problem is None
+
+    assert sequences(tmp_path) == [1, 2, 3]
+
+
+async def test_lines_of_many_batches_stand_in_their_order_without_a_gap(tmp_path: Path) -> None:
+    async def writes(journal: Journal, writer: int) -> None:
+        for mark in range(10):
+            await journal.append(b'{"writer":%d,"mark":%d}\n' % (writer, mark))
+
+    async with Journal(tmp_path, max_segment_bytes=500) as journal, asyncio.TaskGroup() as tasks:
+        for writer in range(5):
+            tasks.create_task(writes(journal, writer))
+    found = [json.loads(entry) for entry in content(tmp_path).splitlines()]
+
+    assert [entry["seq"] for entry in found] == list(range(1, 51))
+    for writer in range(5):
+        assert [entry["mark"] for entry in found if entry["writer"] == writer] == list(range(10))
+
+
+async def test_an_asker_who_goes_away_keeps_nobody_else_from_the_record(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with Journal(tmp_path, disk=disk) as journal, asyncio.TaskGroup() as tasks:
+        disk.slow.clear()
+        first = tasks.create_task(journal.append(LINE))
+        await until_it_hangs(disk)
+        waiting = [tasks.create_task(journal.append(LINE)) for _ in range(3)]
+        await asyncio.sleep(0)
+        for one in (first, waiting[1]):
+            one.cancel()
+        disk.slow.set()
+        await asyncio.wait((waiting[0], waiting[2]))
+        await journal.append(LINE)
+
+        assert [one.cancelled() for one in waiting] == [False, True, False]
+        assert journal.problem is None
+    found = sequences(tmp_path)
+    assert found == list(range(1, len(found) + 1))
+
+
+async def test_the_time_limit_counts_from_each_ones_own_beginning(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with Journal(tmp_path, disk=disk, time_limit_seconds=0.04) as journal, asyncio.TaskGroup() as tasks:
+        disk.slow.clear()
+        first = tasks.create_task(fails(journal))
+        await until_it_hangs(disk)
+        await asyncio.sleep(0.02)
+        second = tasks.create_task(journal.append(LINE))
+        assert await first == "the disk took longer than 0.04 s"
+        assert not second.done()
+        disk.slow.set()
+        await second
+        assert journal.problem is None
+
+    assert sequences(tmp_path) == [1, 2]
+
+
+async def test_what_was_asked_for_before_the_end_is_on_record_at_the_end(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with asyncio.TaskGroup() as tasks, Journal(tmp_path, disk=disk) as journal:
+        disk.slow.clear()
+        tasks.create_task(journal.append(LINE))
+        await until_it_hangs(disk)
+        for _ in range(5):
+            tasks.create_task(journal.append(LINE))
+        await asyncio.sleep(0)
+        disk.slow.set()
+
+    assert sequences(tmp_path) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_journal_whose_disk_hangs_for_good_can_be_left(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with asyncio.timeout(1), Journal(tmp_path, disk=disk, time_limit_seconds=0.02) as journal:
+        disk.slow.clear()
+        with pytest.raises(JournalUnavailable):
+            await journal.append(LINE)
+    disk.slow.set()
+    await until(lambda: sequences(tmp_path) == [1])

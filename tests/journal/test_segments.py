@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.journal.segments import Segments
-from tests.journal.disks import FailingDisk, line, sequences
+from tests.journal.disks import LINE, CountingDisk, FailingDisk, content, line, sequences
 
 
 def open_segments(directory: Path, disk: FailingDisk | None = None, max_segment_bytes: int = 1 << 20) -> Segments:
@@ -20,8 +20,8 @@ def open_segments(directory: Path, disk: FailingDisk | None = None, max_segment_
 def test_lines_are_numbered_without_a_gap_across_restarts(tmp_path: Path) -> None:
     for _ in range(3):
         segments = open_segments(tmp_path)
-        segments.append(line)
-        segments.append(line)
+        segments.append([LINE])
+        segments.append([LINE])
         segments.close()
 
     assert sequences(tmp_path) == [1, 2, 3, 4, 5, 6]
@@ -29,18 +29,22 @@ def test_lines_are_numbered_without_a_gap_across_restarts(tmp_path: Path) -> Non
 
 
 def test_a_full_segment_is_followed_by_another(tmp_path: Path) -> None:
-    segments = open_segments(tmp_path, max_segment_bytes=25)
+    segments = open_segments(tmp_path, max_segment_bytes=2 * len(line(1)) + 5)
     for _ in range(5):
-        segments.append(line)
+        segments.append([LINE])
     segments.close()
 
     assert sequences(tmp_path) == [1, 2, 3, 4, 5]
-    assert [path.stat().st_size for path in sorted(tmp_path.glob("audit-*"))] == [20, 20, 10]
+    assert [path.stat().st_size for path in sorted(tmp_path.glob("audit-*"))] == [
+        2 * len(line(1)),
+        2 * len(line(1)),
+        len(line(1)),
+    ]
 
 
 def test_a_line_larger_than_a_segment_is_written_all_the_same(tmp_path: Path) -> None:
     segments = open_segments(tmp_path, max_segment_bytes=5)
-    segments.append(line)
+    segments.append([LINE])
     segments.close()
 
     assert sequences(tmp_path) == [1]
@@ -79,13 +83,13 @@ def test_after_a_failure_the_next_line_takes_the_place_of_the_one_that_failed(
 ) -> None:
     disk = FailingDisk()
     segments = open_segments(tmp_path, disk)
-    segments.append(line)
+    segments.append([LINE])
     fault(disk)
     for _ in range(3):
         with pytest.raises(OSError, match=r"No space|Input/output"):
-            segments.append(line)
+            segments.append([LINE])
     disk.free_bytes, disk.failing = None, set()
-    segments.append(line)
+    segments.append([LINE])
     segments.close()
 
     assert sequences(tmp_path) == [1, 2]
@@ -95,10 +99,10 @@ def test_after_a_failure_the_next_line_takes_the_place_of_the_one_that_failed(
 def test_half_a_line_is_cut_off_at_once_so_that_a_crash_finds_none(tmp_path: Path) -> None:
     disk = FailingDisk()
     segments = open_segments(tmp_path, disk)
-    segments.append(line)
+    segments.append([LINE])
     disk.free_bytes = 4
     with pytest.raises(OSError, match="No space"):
-        segments.append(line)
+        segments.append([LINE])
     segments.close()
 
     assert sequences(tmp_path) == [1]
@@ -108,36 +112,48 @@ def test_after_a_failed_sync_lines_go_to_a_new_segment(tmp_path: Path) -> None:
     # The kernel may have dropped the pages and still show them to us; a later sync of that file proves nothing.
     disk = FailingDisk()
     segments = open_segments(tmp_path, disk)
-    segments.append(line)
+    segments.append([LINE])
     disk.failing = {"sync"}
     with pytest.raises(OSError, match="Input/output"):
-        segments.append(line)
+        segments.append([LINE])
     disk.failing = set()
-    segments.append(line)
+    segments.append([LINE])
     segments.close()
 
     assert [path.read_bytes() for path in sorted(tmp_path.glob("audit-*"))] == [line(1), line(2)]
 
 
-def test_a_line_that_cannot_be_made_leaves_no_trace(tmp_path: Path) -> None:
-    segments = open_segments(tmp_path)
-
-    def fail(_sequence: int) -> bytes:
-        raise ValueError
-
-    with pytest.raises(ValueError):
-        segments.append(fail)
-    segments.append(line)
+def test_lines_of_one_batch_are_written_with_one_sync_and_numbered_in_their_order(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    segments = open_segments(tmp_path, disk)
+    disk.syncs = 0
+    segments.append([b'{"mark":%d}\n' % mark for mark in range(9)])
     segments.close()
 
-    assert sequences(tmp_path) == [1]
+    assert disk.syncs == 1
+    assert content(tmp_path).splitlines() == [b'{"seq":%d,"mark":%d}' % (mark + 1, mark) for mark in range(9)]
+
+
+@pytest.mark.parametrize("free_bytes", [0, 4, 16, 20, 47])
+def test_a_batch_that_does_not_fit_leaves_none_of_its_lines(tmp_path: Path, free_bytes: int) -> None:
+    disk = FailingDisk()
+    segments = open_segments(tmp_path, disk)
+    disk.free_bytes = free_bytes
+    with pytest.raises(OSError, match="No space"):
+        segments.append([LINE] * 3)
+
+    assert content(tmp_path) == b""
+    disk.free_bytes = None
+    segments.append([LINE] * 3)
+    segments.close()
+    assert sequences(tmp_path) == [1, 2, 3]
 
 
 def test_a_segment_that_somebody_truncated_is_left_to_the_finder(tmp_path: Path) -> None:
     segments = open_segments(tmp_path)
-    segments.append(line)
+    segments.append([LINE])
     os.truncate(tmp_path / "audit-000001.jsonl", 3)
-    segments.append(line)
+    segments.append([LINE])
     segments.close()
 
     assert (tmp_path / "audit-000001.jsonl").read_bytes() == b'{"s'
@@ -146,9 +162,9 @@ def test_a_segment_that_somebody_truncated_is_left_to_the_finder(tmp_path: Path)
 
 def test_a_segment_that_somebody_removed_loses_no_later_line(tmp_path: Path) -> None:
     segments = open_segments(tmp_path)
-    segments.append(line)
+    segments.append([LINE])
     (tmp_path / "audit-000001.jsonl").unlink()
-    segments.append(line)
+    segments.append([LINE])
     segments.close()
 
     assert sequences(tmp_path) == [2]
@@ -160,14 +176,16 @@ import pathlib, resource, signal, sys
 from gateway.journal.disk import Disk
 from gateway.journal.segments import Segments
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (25, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (40, resource.RLIM_INFINITY))
 segments = Segments(pathlib.Path(sys.argv[1]), max_segment_bytes=1 << 20, disk=Disk())
-line = lambda sequence: b'{"seq":%d}\\n' % sequence
+def append():
+    segments.append([b'{"v":1}\\n'])
+    return segments.sequence
 for _ in range(4):
-    try: print(segments.append(line))
+    try: print(append())
     except OSError as error: print(error.strerror)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(segments.append(line))
+print(append())
 """
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
 
@@ -181,7 +199,9 @@ import pathlib, sys
 from gateway.journal.disk import Disk
 from gateway.journal.segments import Segments
 segments = Segments(pathlib.Path(sys.argv[1]), max_segment_bytes=1000, disk=Disk())
-while True: print(segments.append(lambda sequence: b'{"seq":%d}\\n' % sequence), flush=True)
+while True:
+    segments.append([b'{"v":1}\\n'])
+    print(segments.sequence, flush=True)
 """
     acknowledged = 0
     for _ in range(2):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.scim.documents import Document
@@ -12,6 +13,10 @@ from gateway.scim.links import public_location, publish_links, rewrite_links
 INSIDE = "http://jira-1.internal:5501/scim/t/v2"
 OUTSIDE = "https://scim.example.com/okta/v2"
 FROM = (INSIDE, "http://jira-2.internal:5501/scim/t/v2")
+
+
+def published(answer: Document) -> bool:
+    return publish_links(answer, orjson.dumps(answer), from_bases=FROM, to_base=OUTSIDE)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_every_link_of_a_list_is_published_and_strange_ones_are_dropped() -> Non
         ],
     }
 
-    assert publish_links(answer, from_bases=FROM, to_base=OUTSIDE)
+    assert published(answer)
     assert answer["Resources"] == [
         {
             "id": "1",
@@ -99,7 +104,7 @@ def test_every_link_of_a_list_is_published_and_strange_ones_are_dropped() -> Non
 def test_an_answer_without_links_is_left_alone() -> None:
     answer: Document = {"id": "1", "meta": {"location": f"{OUTSIDE}/Users/1"}}
 
-    assert not publish_links(answer, from_bases=FROM, to_base=OUTSIDE)
+    assert not published(answer)
 
 
 def test_what_comes_in_gets_the_upstreams_links_back_and_others_stay() -> None:
@@ -132,6 +137,30 @@ def test_links_nested_ever_so_deep_are_published() -> None:
     for _ in range(5000):
         answer = {"a": [answer]}
 
-    assert publish_links(answer, from_bases=FROM, to_base=OUTSIDE)
+    body = b'{"a": [' * 5000 + b'{"a": [{"$ref": "x"}], "meta": [{"location": "x"}]}' + b"]}" * 5000
+    assert publish_links(answer, body, from_bases=FROM, to_base=OUTSIDE)
     assert innermost == {"$ref": f"{OUTSIDE}/Users/1"}
     assert meta == [{"location": f"{OUTSIDE}/Users/1"}]
+
+
+NAMES = st.sampled_from(["meta", "Meta", "location", "LOCATION", "$ref", "$Ref", "Resources", "id", 'x"location'])
+LINKS = st.sampled_from([f"{INSIDE}/Users/1", f"{OUTSIDE}/Users/1", "http://other.internal/", 'location"', "$ref", ""])
+VALUES = st.recursive(
+    LINKS | st.none() | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(NAMES, VALUES, max_size=4), st.booleans())
+def test_what_a_document_can_hold_is_told_by_its_bytes_as_by_its_names(document: Document, escaped: bool) -> None:
+    body = orjson.dumps(document)
+    if escaped:  # as another serializer may spell it
+        body = body.replace(b'"location"', b'"\\u006cocation"').replace(b'"$ref"', b'"\\u0024ref"')
+    by_bytes, by_names = orjson.loads(body), orjson.loads(body)
+
+    changed = publish_links(by_bytes, body, from_bases=FROM, to_base=OUTSIDE)
+
+    assert changed == publish_links(by_names, b'"$ref"', from_bases=FROM, to_base=OUTSIDE)
+    assert by_bytes == by_names

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import trustme
 
-from gateway.exchange import Answer, ReadBody, Request, Unparsed
+from gateway.caller import Caller
+from gateway.exchange import Answer, Request, Unparsed
 from gateway.refusal import Refusal
 from gateway.server.http import HttpServer
 from gateway.server.listener import Listener, listening_socket
@@ -34,19 +35,21 @@ class FakePipeline:
     bodies: list[bytes] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     unparsed: list[Unparsed] = field(default_factory=list)
+    callers: list[Caller] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     waits: bool = False
 
-    async def serve(self, request: Request, read_body: ReadBody) -> Answer:
+    async def serve(self, request: Request, caller: Caller) -> Answer:
         self.requests.append(request)
+        self.callers.append(caller)
         self.entered.set()
         if self.waits:
             await self.goes_on.wait()
         if not self.reads or not request.has_body:
             return self.answer
         try:
-            self.bodies.append(await read_body(self.max_body_bytes, self.body_seconds))
+            self.bodies.append(await caller.read_body(self.max_body_bytes, self.body_seconds))
         except Refusal as refusal:
             self.refusals.append(refusal)
             return Answer(refusal.reason.status, (), b"{}")

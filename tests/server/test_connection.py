@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from gateway.exchange import Answer, ReadBody, Request
+from gateway.caller import Caller
+from gateway.exchange import Answer, Request
 from gateway.refusal import Reason
 from gateway.server import listener
 from gateway.server.adapter import answer_bytes
@@ -244,6 +245,48 @@ async def test_a_client_that_hangs_up_in_its_body_is_told_apart(tmp_path: Path) 
     assert reader is not None
 
 
+@pytest.mark.parametrize("farewell", ["reset", "close"])
+async def test_a_client_that_hangs_up_while_it_waits_is_told_of_once(tmp_path: Path, farewell: str) -> None:
+    told: list[bool] = []
+    async with served(tmp_path, FakePipeline(waits=True)) as it:
+        _, writer = await it.connect()
+        writer.write(GET)
+        await it.pipeline.entered.wait()
+        [caller] = it.pipeline.callers
+        assert not caller.is_gone
+        caller.on_gone = lambda: told.append(caller.is_gone)
+        writer.transport.abort() if farewell == "reset" else writer.close()
+        await until(lambda: told)
+        it.pipeline.goes_on.set()
+
+    assert told == [True]
+
+
+async def test_a_client_that_got_its_answer_is_no_longer_told_of(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        await it.say(GET)
+        await until(lambda: not it.server.open_connections)
+
+    assert [caller.is_gone for caller in it.pipeline.callers] == [False]
+
+
+async def test_the_time_of_a_request_begins_when_its_head_is_whole(tmp_path: Path) -> None:
+    async with served(tmp_path, FakePipeline(waits=True)) as it:
+        now = asyncio.get_running_loop().time
+        reader, writer = await it.connect()
+        connected_at = now()
+        writer.write(GET)
+        await it.pipeline.entered.wait()
+        first_at = now()
+        writer.write(GET)
+        it.pipeline.goes_on.set()
+        await hear(reader)
+        writer.close()
+
+    first, second = it.pipeline.callers
+    assert connected_at <= first.began_at <= first_at <= second.began_at
+
+
 async def test_a_head_that_does_not_come_is_refused_in_time(tmp_path: Path) -> None:
     async with served(tmp_path, head_seconds=0.1) as it:
         heard = await it.say(b"GET /Users HTT")
@@ -348,7 +391,7 @@ class CutShort(FakePipeline):
 
     recorded: bool = False
 
-    async def serve(self, request: Request, read_body: ReadBody) -> Answer:
+    async def serve(self, request: Request, caller: Caller) -> Answer:
         self.entered.set()
         try:
             return await asyncio.Future[Answer]()

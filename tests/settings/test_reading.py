@@ -69,7 +69,7 @@ def test_ten_mistakes_give_ten_lines(tmp_path: Path) -> None:
         ("[audit]", '[tenants.jira.guard]\nmode = "hold"\n[audit]', "tenants.jira.guard", "has no guard"),
         ('"https://scim.', '"http://scim.', "gateway.public_url", "https"),
         ('"https://scim.', '"https://scim_.', "gateway.public_url", "Okta refuses"),
-        ('5501"]', '5501", "http://jira-2.internal:5501"]', "tenants.jira.upstream", "later version"),
+        ('5501"]', '5501", "http://jira-1.internal:5501"]', "tenants.jira.upstream.1", "name each node once"),
         ('"okta:us_cell_1"', '"azure:x"', "tenants.jira.sources.0", "not defined"),
         ('"okta:us_cell_1"', '"okta:us_cell_9"', "tenants.jira.sources.0", "us_cell_1"),
         ('name = "okta-2027"', "", "tenants.jira.credentials.0.name", "missing"),

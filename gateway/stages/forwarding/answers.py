@@ -10,10 +10,12 @@ import orjson
 
 from gateway.exchange import UpstreamAnswer
 from gateway.refusal import Reason, Refusal
+from gateway.scim.documents import Document, JsonValue
+from gateway.scim.messages import answer_is_scim
 from gateway.wire.fields import Fields
 from gateway.wire.media_types import answer_is_json
 
-PASSED_FIELDS = ("Location", "ETag", "Content-Type", "Retry-After")
+PASSED_FIELDS = {name: name.lower() for name in ("Location", "ETag", "Content-Type", "Retry-After")}
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 _PIECE_BYTES = 64 << 10
@@ -31,9 +33,8 @@ class WireAnswer:
     @property
     def length_is_known(self) -> bool:
         """Whether a cut would have shown; else the body ended with the connection (RFC 9112 section 6.3, rule 8)."""
-        return self.status in (204, 304) or bool(
-            self.fields.all("Content-Length") or self.fields.all("Transfer-Encoding")
-        )
+        found = self.fields.by_name
+        return self.status in (204, 304) or "content-length" in found or "transfer-encoding" in found
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def check_head(answer: WireAnswer, max_body_bytes: int) -> None:
     Raises:
         Refusal: UPSTREAM_BROKEN, UPSTREAM_TOO_LARGE.
     """
-    lengths, codings = answer.fields.all("Content-Length"), answer.fields.all("Transfer-Encoding")
+    found = answer.fields.by_name
+    lengths, codings = found.get("content-length", ()), found.get("transfer-encoding", ())
     if answer.version not in ((1, 0), (1, 1)) or not 200 <= answer.status <= 599:
         raise Refusal(Reason.UPSTREAM_BROKEN, note=f"HTTP/{answer.version[0]}.{answer.version[1]} {answer.status}")
     if len(lengths) + len(codings) > 1 or [c for c in codings if c.lower() != "chunked"]:
@@ -66,8 +68,10 @@ def decode_body(answer: WireAnswer, max_bytes: int) -> bytes:
     Raises:
         Refusal: UPSTREAM_BROKEN, UPSTREAM_TOO_LARGE.
     """
+    if "content-encoding" not in answer.fields.by_name or not answer.body:
+        return answer.body
     codings = [coding.lower() for coding in answer.fields.all("Content-Encoding")]
-    if codings in ([], ["identity"]) or not answer.body:
+    if codings == ["identity"]:
         return answer.body
     if codings not in (["gzip"], ["x-gzip"]):
         raise Refusal(Reason.UPSTREAM_BROKEN, note="the answer has a content coding other than gzip")
@@ -82,26 +86,36 @@ def judge(method: str, status: int, fields: Fields, body: bytes) -> Verdict:
         return Verdict(UpstreamAnswer(status, Fields(passed), b""), reason, "status 429")
     if reason is not None:
         return Verdict(None, reason, f"status {status}")
-    problem = _json_problem(fields, body) if body else _emptiness_problem(method, status)
-    if problem:
-        return Verdict(None, Reason.UPSTREAM_NOT_SCIM, f"status {status}, {problem}")
-    return Verdict(UpstreamAnswer(status, passed_fields(fields), body))
+    if not body:
+        if method == "GET" and status < 300:
+            return _not_scim(status, "but no body")
+        return Verdict(UpstreamAnswer(status, passed_fields(fields), body))
+    document = _read_json(fields, body)
+    if isinstance(document, str):
+        return _not_scim(status, document)
+    if not answer_is_scim(status, document):
+        return _not_scim(status, "but JSON of another kind")
+    return Verdict(UpstreamAnswer(status, passed_fields(fields), body, document))
 
 
 def is_scim(fields: Fields, body: bytes) -> bool:
     """Whether a body is a JSON object and says so."""
-    return bool(body) and not _json_problem(fields, body)
+    return bool(body) and isinstance(_read_json(fields, body), dict)
 
 
 def passed_fields(fields: Fields) -> Fields:
     """The fields that may go on. Repeated ones, and values with anything but printable ASCII, are left out."""
-    found = ((name, fields.all(name)) for name in PASSED_FIELDS)
-    return Fields(
-        tuple((name, values[0]) for name, values in found if len(values) == 1 and _PRINTABLE.fullmatch(values[0]))
-    )
+    passed = []
+    for name, folded in PASSED_FIELDS.items():
+        values = fields.by_name.get(folded)
+        if values is not None and len(values) == 1 and _PRINTABLE.fullmatch(values[0]):
+            passed.append((name, values[0]))
+    return Fields(tuple(passed))
 
 
 def _reason_of_status(status: int) -> Reason | None:
+    if status in (200, 201, 204):
+        return None
     if status in (401, 403):
         return Reason.UPSTREAM_CREDENTIAL
     if status == 429:
@@ -113,19 +127,20 @@ def _reason_of_status(status: int) -> Reason | None:
     return None
 
 
-def _emptiness_problem(method: str, status: int) -> str:
-    return "but no body" if method == "GET" and status < 300 else ""
+def _not_scim(status: int, problem: str) -> Verdict:
+    return Verdict(None, Reason.UPSTREAM_NOT_SCIM, f"status {status}, {problem}")
 
 
-def _json_problem(fields: Fields, body: bytes) -> str:
+def _read_json(fields: Fields, body: bytes) -> Document | str:
+    """The JSON object that a body is and says to be; else what is wrong with it."""
     types = fields.all("Content-Type")
     if len(types) > 1 or (types and not answer_is_json(types[0])):
         return "but its Content-Type is not JSON"
     try:
-        document: object = orjson.loads(body)
+        document: JsonValue = orjson.loads(body)
     except orjson.JSONDecodeError:
         return "but its body is not JSON"
-    return "" if isinstance(document, dict) else "but its body is not a JSON object"
+    return document if isinstance(document, dict) else "but its body is not a JSON object"
 
 
 def _gunzip(body: bytes, max_bytes: int) -> bytes:

@@ -1,18 +1,19 @@
-"""Whether an upstream serves, from what real requests met and what probes found. Pure."""
+"""Whether a node serves, from what real requests met and what probes found. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.exchange import Delivery
 from gateway.refusal import Reason
 from gateway.stages.forwarding.answers import is_scim
 from gateway.wire.fields import Fields
 
+FRESH_SECONDS = 1.0  # so exactly is it known when a request was last answered
 SERVED_SECONDS = 60.0  # for so long after it answered a real request no probe speaks against it
 
 # It answered; what is wrong concerns one request, or our haste.
 _STILL_SERVES = (Reason.UPSTREAM_BUSY, Reason.UPSTREAM_TOO_LARGE)
+_OF_NO_NODE = (Reason.CLIENT_GONE, Reason.QUEUE_TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of an upstream. `healthy` is None until anything is."""
+    """What is known of a node. `healthy` is None until anything is."""
 
     healthy: bool | None = None
     known_at: float = 0.0  # Unix seconds
@@ -45,13 +46,14 @@ def probe_problem(status: int, fields: Fields, body: bytes) -> str:
     return "" if status in (401, 403, 429) or 200 <= status <= 299 else f"status {status}"
 
 
-def after_delivery(health: Health, delivery: Delivery, now: float) -> Health:
-    """A real request's outcome always counts, whatever a probe said before."""
-    if not delivery.attempts:
+def after_request(health: Health, reason: Reason | None, note: str, now: float) -> Health:
+    """A real request's outcome always counts, whatever a probe said before; None: it was answered well."""
+    if reason is not None and reason in _OF_NO_NODE:
         return health
-    if delivery.reason is None or delivery.reason in _STILL_SERVES:
-        return Health(True, now, now)
-    return Health(False, now, health.served_at, f"{delivery.reason.slug}: {delivery.note}")
+    if reason is None or reason in _STILL_SERVES:
+        fresh = health.healthy and health.served_at is not None and 0 <= now - health.served_at < FRESH_SECONDS
+        return health if fresh else Health(True, now, now)
+    return Health(False, now, health.served_at, f"{reason.slug}: {note}")
 
 
 def after_probe(health: Health, probe: ProbeResult, now: float) -> Health:

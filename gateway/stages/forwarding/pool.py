@@ -1,145 +1,139 @@
-"""The connections to one upstream: aiohttp's pool, which by itself would take stray bytes for an answer.
-
-Each override below closes one hole; the tests beside it fail without it. The hooks `_get`, `_release`
-and `_factory` are aiohttp's own and private, which is why pyproject.toml pins its minor version.
-"""
+"""The connections to one node that wait for a next request, and how a new one is made."""
 
 from __future__ import annotations
 
 import asyncio
-import select
+import socket
 import ssl
-from functools import partial
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from aiohttp import ClientError, TCPConnector
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
-from aiohttp.connector import Connection
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.tracing import Trace
+from gateway.stages.forwarding.connection import UpstreamConnection
 
-IDLE_SECONDS = 15  # below the keep-alive time of every common application server (Tomcat: 20)
-LIFE_SECONDS = 300  # so that a changed address in the DNS is noticed
-_HEAD_BYTES = 256 << 10  # interim answers and heads, beside the body
-_READ_BYTES = 64 << 10
-_MAX_LINE_BYTES = 8190
-_MAX_FIELDS = 64
+IDLE_SECONDS = 15.0  # below the keep-alive time of every common application server (Tomcat: 20)
+LIFE_SECONDS = 300.0  # so that a changed address in the DNS is noticed
+MAX_ADDRESSES = 4  # of one name; each gets an even share of the time to connect
 
 
-class AnswerTooLarge(ClientError):
-    """More bytes came on the wire than any acceptable answer has, however they are chunked."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a node is reached: a name or an address, a port, and TLS or not."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+
+    @property
+    def node(self) -> str:
+        """host:port, for records and metrics."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class StrictHandler(ResponseHandler):
-    """One connection, which takes bytes only while a request waits for its answer."""
+Connect = Callable[[Origin, Callable[[], UpstreamConnection], float], Awaitable[UpstreamConnection]]
+"""Makes one connection: `await connect(origin, make_protocol, max_seconds)`.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_answer_bytes: int, life_seconds: float) -> None:
-        super().__init__(loop)
-        self._ends_at = loop.time() + life_seconds
-        self._max_wire_bytes = 2 * max_answer_bytes + _HEAD_BYTES  # chunks of a few bytes are mostly framing
-        self._wire_bytes = 0
-        self._awaits_answer = False
+Raises OSError (TimeoutError and ssl.SSLError are such).
+"""
 
-    def expect_answer(self) -> None:
-        """From now on bytes are the answer; call it right before the request is sent."""
-        self._wire_bytes = 0
-        self._awaits_answer = True
-        self.set_response_params(
-            read_until_eof=True,
-            auto_decompress=False,
-            read_bufsize=_READ_BYTES,
-            max_line_size=_MAX_LINE_BYTES,
-            max_field_size=_MAX_LINE_BYTES,
-            max_headers=_MAX_FIELDS,
-        )
 
-    def rest(self) -> None:
-        """The answer is complete, or given up: whatever comes now belongs to nobody."""
-        self._awaits_answer = False
-
-    def is_fit(self) -> bool:
-        """Whether another request may be sent here."""
-        return (
-            self.is_connected()
-            and not self.should_close
-            and self._loop.time() < self._ends_at
-            and not self._holds_half_an_answer()
-            and not self._has_unread_input()
-        )
-
-    def data_received(self, data: bytes) -> None:
-        if not self._awaits_answer:
-            # SECURITY: aiohttp would give them to the next request as its answer (aio-libs/aiohttp#13656).
-            if data:
-                self.abort()
-            return
-        self._wire_bytes += len(data)
-        if self._wire_bytes > self._max_wire_bytes:
-            self._fail(AnswerTooLarge())
-            return
-        super().data_received(data)
-
-    def close(self) -> None:
-        """Give the connection up at once: neither the rest of a request nor a TLS farewell is worth waiting for."""
-        self.abort()
-
-    def _fail(self, error: AnswerTooLarge) -> None:
-        self.set_exception(error)
-        if self._payload is not None:
-            self._payload.set_exception(error)
-        if self.transport is not None:
-            self.transport.abort()  # not self.abort(), which forgets the error
-
-    def _holds_half_an_answer(self) -> bool:
-        """Whether bytes came in one piece with the last answer that begin another one.
-
-        SECURITY: the parser swallowed them before anybody could know that the first was complete.
-        """
-        if self._parser is None:
-            return False
+async def connect_tcp(
+    origin: Origin, make_protocol: Callable[[], UpstreamConnection], max_seconds: float
+) -> UpstreamConnection:
+    """Resolve the name anew and try its addresses in order, TLS included; see `Connect`."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + max_seconds
+    async with asyncio.timeout_at(until):
+        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))[:MAX_ADDRESSES]
+    error: OSError = OSError("the name has no address")
+    for position, address in enumerate(addresses):
+        now = loop.time()
+        share = (until - now) / (len(addresses) - position)
         try:
-            return self._parser.feed_eof() is not None
-        except HttpProcessingError:
-            return True
+            async with asyncio.timeout_at(now + share):
+                _, protocol = await loop.create_connection(
+                    make_protocol,
+                    address,
+                    origin.port,
+                    ssl=origin.tls,
+                    server_hostname=origin.host if origin.tls is not None else None,
+                )
+        except OSError as refused:
+            error = refused
+        else:
+            return protocol
+    raise error
 
-    def _has_unread_input(self) -> bool:
-        """Whether bytes, or the end of the connection, wait in the kernel where the loop has not seen them yet."""
-        if self.transport is None:
-            return True
-        if not self._wire_bytes and self.transport.get_extra_info("sslcontext") is not None:
-            return False  # a fresh TLS connection may hold session tickets; strangers cannot put anything there
-        poller = select.poll()
-        poller.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poller.poll(0))
 
-
-class StrictConnector(TCPConnector):
-    """A pool whose connections are looked at before each use. To be made inside the running loop."""
+class Pool:
+    """Idle connections to one node. To be made inside the running loop."""
 
     def __init__(
         self,
-        *,
-        limit: int,
-        tls: ssl.SSLContext | None,
+        origin: Origin,
         max_answer_bytes: int,
+        *,
+        connect: Connect = connect_tcp,
         idle_seconds: float = IDLE_SECONDS,
         life_seconds: float = LIFE_SECONDS,
     ) -> None:
-        super().__init__(limit=limit, ssl=True if tls is None else tls, keepalive_timeout=idle_seconds)
-        self._factory = partial(_strict_handler, self._loop, max_answer_bytes, life_seconds)
+        self.closed = False
+        self._origin, self._max_answer_bytes, self._connect = origin, max_answer_bytes, connect
+        self._idle_seconds, self._life_seconds = idle_seconds, life_seconds
+        self._loop = asyncio.get_running_loop()
+        self._idle: deque[UpstreamConnection] = deque()  # the one used last at the right
 
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        for handler, _ in self._conns.get(key, ()):
-            if isinstance(handler, StrictHandler) and handler.is_fit():
-                break
-            handler.abort()  # and the pool passes it over
-        return await super()._get(key, traces)
+    def __len__(self) -> int:
+        return len(self._idle)
 
-    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        if isinstance(protocol, StrictHandler):
-            protocol.rest()
-        super()._release(key, protocol, should_close=should_close)
+    def take(self) -> UpstreamConnection | None:
+        """The connection used last that is still fit; None when there is none."""
+        self.close_stale()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_fit():
+                return connection
+            connection.abort()
+        return None
 
+    async def connect(self, max_seconds: float) -> UpstreamConnection:
+        """A new connection.
 
-def _strict_handler(loop: asyncio.AbstractEventLoop, max_answer_bytes: int, life_seconds: float) -> ResponseHandler:
-    return StrictHandler(loop, max_answer_bytes, life_seconds)
+        Raises:
+            OSError: there is none; TimeoutError and ssl.SSLError are such.
+        """
+        return await self._connect(self._origin, self._make_protocol, max_seconds)
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for the next request, if it is fit for one."""
+        if self.closed or not connection.may_be_kept:
+            connection.abort()
+            return
+        connection.idle_since = self._loop.time()
+        self._idle.append(connection)
+
+    def close_stale(self) -> None:
+        """Close what has been idle for too long; to be called now and then."""
+        latest = self._loop.time() - self._idle_seconds
+        while self._idle and self._idle[0].idle_since < latest:
+            self._idle.popleft().abort()
+
+    def close_idle(self) -> None:
+        """Close every idle connection: the node has failed, or moved."""
+        while self._idle:
+            self._idle.pop().abort()
+
+    def close(self) -> None:
+        """Close what is idle, and whatever is given back from now on."""
+        self.closed = True
+        self.close_idle()
+
+    def _make_protocol(self) -> UpstreamConnection:
+        connection = UpstreamConnection(self._loop, self._max_answer_bytes, self._loop.time() + self._life_seconds)
+        connection.when_lost(self._forget)
+        return connection
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)

@@ -16,20 +16,41 @@ PASSED_FIELDS = ("if-match", "if-none-match", "content-type")
 
 _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII, neither space nor "#"
 _VALUE = re.compile(r"[\x20-\x7e]*")
+_HEAD = re.compile(r"[\x20-\x7e\r\n]*")
+_HAS_A_LENGTH = ("POST", "PUT", "PATCH")  # RFC 9110 section 8.6: even of nothing
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """What is sent, but for Host and Content-Length, which the sender knows best."""
+    """What is sent, but for Host and Content-Length."""
 
     method: str
     target: str
     fields: tuple[tuple[str, str], ...]
     body: bytes
 
+    def as_bytes(self, host: str) -> bytes:
+        """The request on the wire, for one node.
 
-def upstream_request(operation: Operation, tenant: Tenant, request_id: RequestId) -> UpstreamRequest:
+        Raises:
+            Refusal: FIELD_MALFORMED: a field holds what would end it.
+        """
+        lines = [f"{self.method} {self.target} HTTP/1.1", f"Host: {host}"]
+        lines += [f"{name}: {value}" for name, value in self.fields]
+        if self.body or self.method in _HAS_A_LENGTH:
+            lines.append(f"Content-Length: {len(self.body)}")
+        head = "\r\n".join(lines)
+        if not _HEAD.fullmatch(head) or head.count("\n") != len(lines) - 1:
+            raise Refusal(Reason.FIELD_MALFORMED, note="a field cannot be forwarded as it was judged")
+        return head.encode("ascii") + b"\r\n\r\n" + self.body
+
+
+def upstream_request(
+    operation: Operation, tenant: Tenant, request_id: RequestId, authorization: str | None
+) -> UpstreamRequest:
     """The operation as the upstream shall see it: path and query as they were judged, our credential, not the client's.
+
+    `authorization` is what `upstream_authorization` gave.
 
     Raises:
         Refusal: TARGET_MALFORMED, FIELD_MALFORMED: inspection let something through that it must not.
@@ -41,7 +62,6 @@ def upstream_request(operation: Operation, tenant: Tenant, request_id: RequestId
         # SECURITY: a URL library would cut, escape or resolve it; what was judged must be what is sent.
         raise Refusal(Reason.TARGET_MALFORMED, note="the target cannot be forwarded as it was judged")
     fields = [*_own_fields(request_id), *_passed_fields(operation)]
-    authorization = upstream_authorization(tenant)
     if authorization is not None:
         fields.append(("Authorization", authorization))
     return UpstreamRequest(operation.method, target, tuple(fields), operation.body)

@@ -8,12 +8,12 @@ from gateway.settings.models import Tenant
 
 
 def upstream_context(tenant: Tenant) -> ssl.SSLContext | None:
-    """The context for an https upstream, None for http. Chain and name are always checked.
+    """The context for the tenant's https nodes; None when it has none. Chain and name are always checked.
 
     Raises:
         OSError: a file cannot be read, or is no certificate or key (ssl.SSLError is one).
     """
-    if not tenant.upstream[0].startswith("https:"):
+    if not any(node.startswith("https:") for node in tenant.upstream):
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

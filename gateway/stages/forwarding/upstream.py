@@ -1,233 +1,325 @@
-"""One tenant's upstream: its address, its credential, its connections, and one attempt at asking it.
+"""One tenant's upstream: its nodes, which of them a request goes to, and to which next.
 
-aiohttp's `ClientSession` is left out on purpose. It follows redirects, resends on its own, keeps cookies and
-invents fields; its parts below it, a request over a connection, do none of this and say how far they came.
+One node is the primary and gets every request, for the application caches per node. When it is out of service
+another one becomes the primary, and stays it: moving back would cost a cold cache once more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aiohttp import ClientConnectionError, ClientError, ClientRequest, ClientResponse, ClientTimeout
-from aiohttp.connector import Connection
-from yarl import URL
-
+from gateway.caller import Caller
 from gateway.exchange import Attempt, Delivery, Stage
 from gateway.refusal import Reason, Refusal
 from gateway.settings.models import Tenant
-from gateway.stages.forwarding.answers import WireAnswer, check_head, decode_body, judge
-from gateway.stages.forwarding.failures import explain
-from gateway.stages.forwarding.health import Health, ProbeResult, probe_problem
-from gateway.stages.forwarding.pool import IDLE_SECONDS, LIFE_SECONDS, StrictConnector, StrictHandler
+from gateway.settings.values import host_and_port
+from gateway.stages.forwarding import breaker, health
+from gateway.stages.forwarding.answers import Verdict, WireAnswer, decode_body, judge
+from gateway.stages.forwarding.health import ProbeResult, probe_problem
+from gateway.stages.forwarding.node import Asked, Limits, Node
+from gateway.stages.forwarding.pool import Connect, Origin, connect_tcp
 from gateway.stages.forwarding.requests import UpstreamRequest, probe_request, upstream_authorization
+from gateway.stages.forwarding.retries import may_go_to_another_node, speaks_against_its_node
 from gateway.stages.forwarding.tls import upstream_context
-from gateway.wire.fields import Fields
 
-CONNECT_SECONDS = 5.0  # name, TCP and TLS together; a node that needs longer is as good as gone
-PROBE_SECONDS = 10.0
-_PROBE_PLACES = 1  # the clients' places are counted by admission; a probe shall not wait for one
+log = logging.getLogger(__name__)
 
-_INVENTED = ("Content-Type",)  # by aiohttp, unless told not to; the others that it invents are given
+PROBE_SECONDS = 15.0  # between two probes of a node that serves
+PROBE_LIMIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """One attempt, and either the answer without content coding, or the reason why there is none."""
+class Transition:
+    """A node's state changed; or it became the primary, and `after` says so."""
 
-    attempt: Attempt
-    answer: WireAnswer | None
-    reason: Reason | None = None
+    tenant_name: str
+    node: str
+    before: str
+    after: str
+    why: str
 
 
 class Upstream:
-    """Where one tenant's operations go. To be made inside the running loop; reads the TLS files.
+    """Where one tenant's operations go. To be made inside the running loop; whoever made it closes it."""
 
-    Raises:
-        OSError: a TLS file cannot be read.
-        ValueError: the credential was not read from its file.
-    """
+    def __init__(self, tenant_name: str, tenant: Tenant, nodes: tuple[Node, ...], primary: str = "") -> None:
+        """`primary` names the node to begin with.
 
-    def __init__(self, tenant: Tenant, idle_seconds: float = IDLE_SECONDS, life_seconds: float = LIFE_SECONDS) -> None:
-        self.tenant = tenant
-        self.health = Health()  # written by Forwarding only
-        self._fingerprint = _fingerprint(tenant)
-        self._origin = URL(tenant.upstream[0])
-        upstream_authorization(tenant)  # fails now rather than at the first request
-        self._pool = StrictConnector(
-            limit=tenant.limits.concurrent + _PROBE_PLACES,
-            tls=upstream_context(tenant),
-            max_answer_bytes=tenant.limits.max_answer_bytes,
-            idle_seconds=idle_seconds,
-            life_seconds=life_seconds,
-        )
+        Raises:
+            ValueError: the credential was not read from its file.
+        """
+        self.tenant_name, self.tenant, self.nodes = tenant_name, tenant, nodes
+        self.authorization = upstream_authorization(tenant)  # fails now rather than at the first request
+        self.on_transition: Callable[[Transition], None] = lambda _: None
+        self._hosts = {node.name: _host_field(url) for node, url in zip(nodes, tenant.upstream, strict=True)}
+        self._primary = next((node for node in nodes if node.name == primary), nodes[0])
+        self._loop = asyncio.get_running_loop()
+        self._jitter = random.random
+        self._closed = False
         self._under_way = 0
         self._unused = asyncio.Event()
         self._unused.set()
+        for node in nodes:
+            node.owner = self
 
     @property
-    def node(self) -> str:
-        """host:port, for records and metrics."""
-        return f"{self._origin.host_subcomponent}:{self._origin.port}"
+    def primary(self) -> Node:
+        return self._primary
 
-    def suits(self, tenant: Tenant) -> bool:
-        """Whether this upstream is what `tenant` describes, TLS files' content included: a reload may keep it."""
-        return not self._pool.closed and self._fingerprint == _fingerprint(tenant)
+    @property
+    def healthy(self) -> bool | None:
+        """Whether somebody serves; None until anything is known."""
+        known = [node.health.healthy for node in self.nodes if node.admits]
+        if not known:
+            return False
+        return True if True in known else None if None in known else False
 
-    async def deliver(self, request: UpstreamRequest, within_seconds: float) -> Delivery:
-        """Send a request once and judge what comes back. Never raises for what the upstream does.
+    async def deliver(self, request: UpstreamRequest, caller: Caller, latest_start: float, until: float) -> Delivery:
+        """Take a request to a node, and where that is safe to another one. Never raises for what the nodes do.
 
-        Raises:
-            Refusal: STOPPING after `aclose`; TARGET_MALFORMED.
+        The moments are loop seconds: nothing is begun after the first, everything is over at the second.
         """
-        asked = await self._ask(request, within_seconds)
-        if asked.answer is None:
-            return Delivery((asked.attempt,), None, asked.reason, asked.attempt.note)
-        verdict = judge(request.method, asked.answer.status, asked.answer.fields, asked.answer.body)
-        return Delivery((asked.attempt,), verdict.answer, verdict.reason, verdict.note)
+        attempts: list[Attempt] = []
+        tried: set[str] = set()
+        verdict = Verdict(None, Reason.UPSTREAM_UNREACHABLE, self._why_nobody())
+        while (node := self._choose(tried)) is not None:
+            asked = await self._ask(node, request, caller, latest_start, until)
+            attempts.append(asked.attempt)
+            if asked.stale:
+                node.pool.close_idle()  # they went the same way: the next one is fresh
+                continue
+            verdict = _verdict(request.method, asked, node.limits.max_answer_bytes)
+            attempts[-1] = _corrected(asked.attempt, verdict)
+            self._note_request(node, verdict, asked.attempt.status)
+            tried.add(node.name)
+            if (
+                not may_go_to_another_node(request.method, attempts, verdict.reason)
+                or self._loop.time() >= latest_start
+            ):
+                break
+        return Delivery(tuple(attempts), verdict.answer, verdict.reason, verdict.note)
 
-    async def probe(self) -> ProbeResult:
-        """Ask without a credential whether anybody is there. Never raises for it, being called in a loop."""
-        try:
-            asked = await self._ask(probe_request(self.tenant), PROBE_SECONDS)
-        except Refusal as refusal:
-            return ProbeResult(False, False, 0, refusal.note)
-        if asked.answer is None:
-            return ProbeResult(False, False, asked.attempt.seconds, asked.attempt.note)
-        problem = probe_problem(asked.answer.status, asked.answer.fields, asked.answer.body)
-        return ProbeResult(True, not problem, asked.attempt.seconds, problem)
-
-    async def aclose(self, within_seconds: float = 60) -> None:
-        """Wait for requests under way, at most so long, then close every connection."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_seconds):
-                await self._unused.wait()
-        await self._pool.close()
-
-    async def _ask(self, request: UpstreamRequest, within_seconds: float) -> _Asked:
-        loop = asyncio.get_running_loop()
-        started, stage = loop.time(), Stage.NOT_SENT
-        message, max_bytes = self._message(request), self.tenant.limits.max_answer_bytes
-        try:
-            async with self.in_use(), asyncio.timeout(within_seconds), self._connection(message) as connection:
-                stage = Stage.SENT
-                answer = await _exchange(message, connection, max_bytes)
-            answer = WireAnswer(answer.version, answer.status, answer.fields, decode_body(answer, max_bytes))
-            _check_is_whole(request.method, answer)
-        except (ClientError, OSError) as error:
-            reason, note = explain(error, stage)
-            return _Asked(Attempt(self.node, loop.time() - started, stage, None, note), None, reason)
-        except Refusal as refusal:
-            if refusal.reason is Reason.STOPPING:
-                raise
-            return _Asked(Attempt(self.node, loop.time() - started, stage, None, refusal.note), None, refusal.reason)
-        return _Asked(Attempt(self.node, loop.time() - started, Stage.ANSWERED, answer.status), answer)
-
-    def _message(self, request: UpstreamRequest) -> ClientRequest:
-        url = URL(f"{self._origin.scheme}://{self._origin.host_port_subcomponent}{request.target}", encoded=True)
-        if url.host_port_subcomponent != self._origin.host_port_subcomponent or url.raw_path_qs != request.target:
-            # SECURITY: what was judged is what is sent, and to whom.
-            raise Refusal(Reason.TARGET_MALFORMED, note="the target reads otherwise as a URL")
-        return ClientRequest(
-            request.method,
-            url,
-            headers=request.fields,
-            skip_auto_headers=_INVENTED,
-            data=io.BytesIO(request.body) if request.body else None,  # a write without one still says Content-Length: 0
-            loop=asyncio.get_running_loop(),
-        )
-
-    @asynccontextmanager
-    async def _connection(self, message: ClientRequest) -> AsyncIterator[Connection]:
-        """A connection for one exchange; unless a complete answer gave it back to the pool, it is closed."""
-        connection = await self._pool.connect(message, traces=[], timeout=ClientTimeout(connect=CONNECT_SECONDS))
-        try:
-            handler = connection.protocol
-            if not isinstance(handler, StrictHandler) or not handler.is_fit():
-                msg = "closed, or spoken on, before anything was sent"
-                raise ClientConnectionError(msg)
-            handler.expect_answer()
-            yield connection
-        finally:
-            connection.close()
-
-    @asynccontextmanager
-    async def in_use(self) -> AsyncIterator[None]:
-        """Until the block ends, `aclose` waits.
+    def reserve(self) -> None:
+        """Keep the nodes open until `release`, for a reload may come while a body is read.
 
         Raises:
             Refusal: STOPPING after `aclose`.
         """
-        if self._pool.closed:
+        if self._closed:
             raise Refusal(Reason.STOPPING, note="the upstream's connections are closed")
         self._under_way += 1
         self._unused.clear()
+
+    def release(self) -> None:
+        """To be called once for each `reserve`."""
+        self._under_way -= 1
+        if not self._under_way:
+            self._unused.set()
+
+    def nodes_to_probe(self) -> list[Node]:
+        """The nodes of which it is time to ask whether they serve."""
+        now = self._loop.time()
+        due = [node for node in self.nodes if now >= node.probe_at or breaker.pause_is_over(node.breaker, now)]
+        return [node for node in due if not node.is_probed and node.owner is self]
+
+    async def probe(self, node: Node) -> ProbeResult:
+        """Ask a node without a credential whether it is there; its health and its breaker take note. Never raises."""
+        if self._closed:
+            return ProbeResult(False, False, 0.0, "the upstream's connections are closed")
+        node.is_probed = True
         try:
-            yield
+            request = probe_request(self.tenant).as_bytes(self._hosts[node.name])
+            asked = await node.ask_without_a_place(request, PROBE_LIMIT_SECONDS)
         finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._unused.set()
+            node.is_probed = False
+            node.probe_at = self._loop.time() + PROBE_SECONDS * (0.8 + 0.4 * self._jitter())
+        result = _probe_result(asked, node.limits.max_answer_bytes)
+        node.health = health.after_probe(node.health, result, time.time())
+        after = breaker.after_probe(
+            node.breaker, self._loop.time(), self._jitter(), reachable=result.reachable, healthy=result.healthy
+        )
+        self._set_breaker(node, after, result.note or "a probe was answered well")
+        node.pool.close_stale()
+        return result
+
+    async def aclose(self, within_seconds: float = 60) -> None:
+        """Wait for requests under way, at most so long, then close the nodes that no other upstream has taken over."""
+        self._closed = True
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_seconds):
+                    await self._unused.wait()
+        finally:
+            for node in self.nodes:
+                if node.owner is self:
+                    node.pool.close()
+
+    # ------------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self, node: Node, request: UpstreamRequest, caller: Caller, latest_start: float, until: float
+    ) -> Asked:
+        node.breaker = breaker.began(node.breaker)
+        try:
+            return await node.ask(
+                request.as_bytes(self._hosts[node.name]),
+                caller,
+                latest_start=latest_start,
+                until=until,
+                is_read=request.method == "GET",
+            )
+        finally:
+            node.breaker = breaker.ended(node.breaker)
+
+    def _choose(self, tried: set[str]) -> Node | None:
+        """The primary if it admits a request, else the next that does; who is in service becomes the primary."""
+        start = self.nodes.index(self._primary)
+        for node in (*self.nodes[start:], *self.nodes[:start]):
+            if node.name not in tried and node.admits:
+                if not self._primary.admits and node.state is breaker.State.CLOSED:
+                    self._move_to(node)
+                return node
+        return None
+
+    def _move_to(self, node: Node) -> None:
+        left, self._primary = self._primary, node
+        self._tell(
+            Transition(self.tenant_name, node.name, "secondary", "primary", f"{left.name} is {left.state.value}")
+        )
+
+    def _note_request(self, node: Node, verdict: Verdict, status: int | None) -> None:
+        node.health = health.after_request(node.health, verdict.reason, verdict.note, time.time())
+        if verdict.reason in (Reason.CLIENT_GONE, Reason.QUEUE_TIMEOUT):
+            return
+        if speaks_against_its_node(verdict.reason, status):
+            after = breaker.after_failure(node.breaker, self._loop.time(), self._jitter())
+        else:
+            after = breaker.after_success(node.breaker)
+        self._set_breaker(node, after, f"{verdict.reason.slug}: {verdict.note}" if verdict.reason else "it answered")
+
+    def _set_breaker(self, node: Node, after: breaker.Breaker, why: str) -> None:
+        if after is node.breaker:
+            return
+        before, node.breaker = node.breaker, after
+        if before.state is after.state:
+            return
+        if after.state is breaker.State.OPEN:
+            node.pool.close_idle()
+        self._tell(Transition(self.tenant_name, node.name, before.state.value, after.state.value, why))
+
+    def _tell(self, transition: Transition) -> None:
+        log.warning(
+            "a node's state changed: %s -> %s: %s",
+            transition.before,
+            transition.after,
+            transition.why,
+            extra={"tenant": transition.tenant_name, "node": transition.node},
+        )
+        self.on_transition(transition)
+
+    def _why_nobody(self) -> str:
+        return "no node is in service: " + ", ".join(f"{node.name} {node.state.value}" for node in self.nodes)
 
 
-def open_upstreams(tenants: dict[str, Tenant], old: dict[str, Upstream] | None = None) -> dict[str, Upstream]:
-    """An upstream for each tenant, by name; those of `old` that still suit go on with their connections.
+def open_upstreams(
+    tenants: Mapping[str, Tenant], old: Mapping[str, Upstream] | None = None, *, connect: Connect = connect_tcp
+) -> dict[str, Upstream]:
+    """An upstream for each tenant, by name; nodes of `old` that are what the settings say go on with all they know.
 
-    Whoever calls closes the old ones that are not in the result, once nobody uses them.
+    Whoever calls closes the old upstreams. Reads the TLS files.
+
+    Raises:
+        OSError: a TLS file cannot be read.
+        ValueError: a credential was not read from its file.
     """
-    before = old or {}
-    kept = {name: before[name] for name, tenant in tenants.items() if name in before and before[name].suits(tenant)}
-    return {name: kept.get(name) or Upstream(tenant) for name, tenant in tenants.items()}
+    opened = {}
+    for name, tenant in tenants.items():
+        before = (old or {}).get(name)
+        kept = {node.fingerprint: node for node in before.nodes} if before else {}
+        tls, files = upstream_context(tenant), _files(tenant)
+        nodes = tuple(_node(url, tenant, tls, files, kept, connect) for url in tenant.upstream)
+        opened[name] = Upstream(name, tenant, nodes, before.primary.name if before else "")
+    for name, upstream in opened.items():
+        for node, url in zip(upstream.nodes, tenants[name].upstream, strict=True):
+            node.drained = url in tenants[name].upstream_drained
+    return opened
 
 
-async def _exchange(message: ClientRequest, connection: Connection, max_bytes: int) -> WireAnswer:
-    response = await message.send(connection)
-    await response.start(connection)
-    answer = _head(response)
-    check_head(answer, max_bytes)
-    return WireAnswer(answer.version, answer.status, answer.fields, await _read_body(response, max_bytes))
+def _node(
+    url: str,
+    tenant: Tenant,
+    tls: ssl.SSLContext | None,
+    files: tuple[str | None, ...],
+    kept: Mapping[object, Node],
+    connect: Connect,
+) -> Node:
+    limits = Limits(tenant.limits.connections, tenant.limits.max_answer_bytes, tenant.limits.first_byte_seconds)
+    fingerprint = (url, limits, files)
+    if fingerprint in kept:
+        return kept[fingerprint]
+    host, port = host_and_port(url)
+    origin = Origin(host, port, tls if url.startswith("https:") else None)
+    return Node(origin, limits, fingerprint=fingerprint, connect=connect)
 
 
-def _head(response: ClientResponse) -> WireAnswer:
-    assert response.version is not None  # noqa: S101 - set by start()
-    pairs = tuple(
-        (n.decode("ascii", "surrogateescape"), v.decode("ascii", "surrogateescape")) for n, v in response.raw_headers
+def _files(tenant: Tenant) -> tuple[str | None, ...]:
+    """Digests of the TLS files' content: they are renewed under the same names."""
+    return tuple(
+        None if file is None else _digest(file)
+        for file in (tenant.upstream_ca_file, tenant.upstream_certificate_file, tenant.upstream_key_file)
     )
-    return WireAnswer((response.version.major, response.version.minor), response.status, Fields(pairs))
 
 
-async def _read_body(response: ClientResponse, max_bytes: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.content.iter_any():
-        size += len(piece)
-        if size > max_bytes:
-            raise Refusal(Reason.UPSTREAM_TOO_LARGE, note=f"status {response.status}, more than {max_bytes} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _check_is_whole(method: str, answer: WireAnswer) -> None:
-    """A body that ended with the connection is whole only if it is a complete JSON object, or of no interest."""
-    if answer.length_is_known:
-        return
-    verdict = judge(method, answer.status, answer.fields, answer.body)
-    if verdict.reason is Reason.UPSTREAM_NOT_SCIM or (verdict.reason is None and not answer.body):
+def _host_field(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
+
+
+def _verdict(method: str, asked: Asked, max_bytes: int) -> Verdict:
+    """What one attempt came to."""
+    if asked.answer is None:
+        return Verdict(None, asked.reason, asked.attempt.note)
+    try:
+        return _judged(method, asked.answer, max_bytes)
+    except Refusal as refusal:
+        return Verdict(None, refusal.reason, refusal.note)
+
+
+def _corrected(attempt: Attempt, verdict: Verdict) -> Attempt:
+    """An answer that turned out to be cut or malformed is none: then nobody knows what became of the request."""
+    if attempt.stage is not Stage.ANSWERED or verdict.reason not in (Reason.UPSTREAM_BROKEN, Reason.UPSTREAM_TOO_LARGE):
+        return attempt
+    return replace(attempt, stage=Stage.SENT, status=None, note=verdict.note)
+
+
+def _probe_result(asked: Asked, max_bytes: int) -> ProbeResult:
+    seconds = asked.attempt.seconds
+    if asked.answer is None:
+        return ProbeResult(False, False, seconds, asked.attempt.note)
+    try:
+        problem = probe_problem(asked.answer.status, asked.answer.fields, decode_body(asked.answer, max_bytes))
+    except Refusal as refusal:
+        problem = refusal.note
+    return ProbeResult(True, not problem, seconds, problem)
+
+
+def _judged(method: str, answer: WireAnswer, max_bytes: int) -> Verdict:
+    verdict = judge(method, answer.status, answer.fields, decode_body(answer, max_bytes))
+    if not answer.length_is_known and (
+        verdict.reason is Reason.UPSTREAM_NOT_SCIM or (verdict.reason is None and not answer.body)
+    ):
+        # A body that ended with the connection is whole only if it is a complete JSON object, or of no interest.
         raise Refusal(Reason.UPSTREAM_BROKEN, note=f"status {answer.status}, without a length and perhaps cut")
-
-
-def _fingerprint(tenant: Tenant) -> tuple[object, ...]:
-    """Everything a connection depends on, with the TLS files' content: they are renewed under the same names."""
-    files = (tenant.upstream_ca_file, tenant.upstream_certificate_file, tenant.upstream_key_file)
-    limits = (tenant.limits.concurrent, tenant.limits.max_answer_bytes)
-    secrets = (tenant.upstream_token, tenant.upstream_username, tenant.upstream_password)
-    return (tenant.upstream, tenant.path, tenant.upstream_path, limits, secrets, *(_digest(file) for file in files))
-
-
-def _digest(file: Path | None) -> str | None:
-    return None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
+    return verdict

@@ -14,7 +14,7 @@ from gateway.stages.identity.feeds import Feeds
 from gateway.stages.identity.sources import FeedInvalid
 from gateway.state.failures import Failures
 from gateway.state.last_use import LastUse, Use
-from gateway.wire.target import host_is_ours, host_is_wellformed, read_target
+from gateway.wire.target import host_is_wellformed, read_target
 
 __all__ = ["FeedInvalid", "Feeds", "Identity", "Place", "own_authorities"]
 
@@ -93,11 +93,12 @@ class Identity:
 
     def _check_host(self, request: Request) -> None:
         values = request.fields.all("Host")
+        if len(values) == 1 and values[0].lower() in self._authorities:
+            return
         if len(values) != 1 or not host_is_wellformed(values[0]):
             raise Refusal(Reason.HOST_MALFORMED)
-        if not host_is_ours(values[0], self._authorities):
-            # SECURITY: a page in a browser that rebinds its own name to our address ends here (DNS rebinding).
-            raise Refusal(Reason.HOST_FOREIGN)
+        # SECURITY: a page in a browser that rebinds its own name to our address ends here (DNS rebinding).
+        raise Refusal(Reason.HOST_FOREIGN)
 
 
 def own_authorities(settings: Settings, port: int) -> frozenset[str]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from gateway.settings.models import Network
 from gateway.settings.values import FeedCell, parse_source
 
 MAX_FEED_BYTES = 4 << 20
+MAX_KNOWN_ADDRESSES = 4096
 
 
 class FeedInvalid(Exception):
@@ -69,6 +70,7 @@ class Networks:
     """Networks to look an address up in: by version and prefix length, so that a lookup is a few dictionary reads."""
 
     by_prefix: Mapping[tuple[int, int], frozenset[int]]  # (bits of an address, bits to drop) -> the leading bits
+    _known: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)  # clients come from few addresses
 
     @classmethod
     def of(cls, networks: Iterable[Network]) -> Networks:
@@ -79,6 +81,14 @@ class Networks:
         return cls({key: frozenset(values) for key, values in found.items()})
 
     def __contains__(self, address: str) -> bool:
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= MAX_KNOWN_ADDRESSES:
+                self._known.clear()
+            known = self._known[address] = self._holds(address)
+        return known
+
+    def _holds(self, address: str) -> bool:
         try:
             parsed = ip_address(address)
         except ValueError:

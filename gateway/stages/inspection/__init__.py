@@ -72,7 +72,9 @@ def operation_is_allowed(understanding: Understanding, tenant: Tenant) -> None:
     Raises:
         Refusal: OPERATION_FORBIDDEN.
     """
-    if not any(fnmatchcase(understanding.name, pattern) for pattern in tenant.operations):
+    if "*" not in tenant.operations and not any(
+        fnmatchcase(understanding.name, pattern) for pattern in tenant.operations
+    ):
         raise Refusal(Reason.OPERATION_FORBIDDEN, note=f"{understanding.name} is not in tenants.*.operations")
 
 
@@ -117,7 +119,7 @@ def _apply_policy(body: bytes, document: Document | None, client: Client) -> tup
     changed = document
     if not client.tenant.sync_passwords:
         changed, dropped = _drop_passwords(document)
-    links_changed = rewrite_links(changed, from_bases=(client.public_base,), to_base=client.upstream_base)
+    links_changed = rewrite_links(changed, from_bases=(client.public_base,), to_base=client.upstream_bases[0])
     return (write_document(changed) if dropped or links_changed else body), dropped
 
 

@@ -14,13 +14,14 @@ from gateway.journal import Journal, JournalUnavailable
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
 from gateway.stages.recording.strangers import Strangers
+from gateway.stages.recording.tasks import is_put_off, task_of
+from gateway.state.repeats import Repeats
 
 __all__ = ["Recording"]
 
 access_log = logging.getLogger("gateway.access")
 log = logging.getLogger(__name__)
 
-_MakeLine = Callable[[int], bytes]
 _TOLD_AGAIN = ("suppressed", "notice")  # whoever tells of these sees that it failed
 
 
@@ -39,6 +40,7 @@ class Recording:
     ) -> None:
         self.on_failure = on_failure  # a reload may change it
         self._journal, self._metrics, self._instance = journal, metrics, instance
+        self._repeats = Repeats()
         self._now, self._clock = now, clock  # Unix seconds; monotonic seconds
         self._strangers = Strangers(began_at=clock())
         self._unrecorded: Counter[str] = Counter()  # events that could not be written, until a notice tells of them
@@ -49,9 +51,7 @@ class Recording:
         Raises:
             Refusal: RECORD_UNAVAILABLE; the write must not leave.
         """
-        await self._must_append(
-            "intent", lambda seq: lines.intent_line(trail, now=self._now(), instance=self._instance, sequence=seq)
-        )
+        await self._must_append("intent", lines.intent_line(trail, now=self._now(), instance=self._instance))
 
     async def record_outcome(self, trail: Trail) -> None:
         """What became of a request: durable before this returns.
@@ -61,18 +61,21 @@ class Recording:
                 not for strangers, who are refused either way.
         """
 
-        def make_line(sequence: int) -> bytes:
-            return lines.outcome_line(trail, now=self._now(), instance=self._instance, sequence=sequence)
-
         event = "outcome" if trail.operation else "refusal"
         if trail.client is None:
             if self._stranger_has_a_line(trail.request.address):
                 _log_access(trail)
-                await self._try_append(event, make_line)
+                await self._try_append(event, await self._outcome_line(trail))
         elif self.on_failure == "serve-reads" and not (trail.operation and trail.operation.writes):
-            await self._try_append(event, make_line)
+            await self._try_append(event, await self._outcome_line(trail))
         else:
-            await self._must_append(event, make_line)
+            await self._must_append(event, await self._outcome_line(trail))
+
+    async def _outcome_line(self, trail: Trail) -> bytes:
+        now, repeat, put_off = self._now(), None, is_put_off(trail)
+        if (put_off or self._repeats) and (task := task_of(trail)) is not None:
+            repeat = await self._repeats.note(task, now, put_off=put_off)
+        return lines.outcome_line(trail, now=now, instance=self._instance, repeat=repeat)
 
     def observe(self, trail: Trail) -> None:
         """Metrics and log of a request, once its answer is settled. Strangers are in the log as in the audit log."""
@@ -91,15 +94,13 @@ class Recording:
         )
         await self._try_append(
             "unparsed",
-            lambda seq: lines.unparsed_line(unparsed, now=self._now(), instance=self._instance, sequence=seq),
+            lines.unparsed_line(unparsed, now=self._now(), instance=self._instance),
         )
 
     async def notice(self, kind: str, **details: lines.Value) -> bool:
         """Something about the gateway itself: start, stop, reload. Whether it is on record; a failure is logged."""
-        return await self._try_append(
-            "notice",
-            lambda seq: lines.notice_line(kind, details, now=self._now(), instance=self._instance, sequence=seq),
-        )
+        line = lines.notice_line(kind, details, now=self._now(), instance=self._instance)
+        return await self._try_append("notice", line)
 
     async def flush(self, *, at_end: bool = False) -> None:
         """Put on record what waits for it; to be called every second or so, and at the end.
@@ -113,7 +114,8 @@ class Recording:
         if not at_end and not self._strangers.window_is_over(now):
             return
         for origin, count in self._strangers.take_suppressed(now).items():
-            if not await self._try_append("suppressed", self._suppressed(origin, count)):
+            line = lines.suppressed_line(origin, count, now=self._now(), instance=self._instance)
+            if not await self._try_append("suppressed", line):
                 self._strangers.add_suppressed(origin, count)
 
     async def _tell_of_the_unrecorded(self) -> None:
@@ -121,33 +123,30 @@ class Recording:
         if await self.notice("audit-recovered", unrecorded=told):
             self._unrecorded -= told
 
-    def _suppressed(self, address: str, count: int) -> _MakeLine:
-        return lambda seq: lines.suppressed_line(address, count, now=self._now(), instance=self._instance, sequence=seq)
-
     def _stranger_has_a_line(self, address: str) -> bool:
         if self._strangers.may_have_a_line(address):
             return True
         self._metrics.observe_suppressed()
         return False
 
-    async def _must_append(self, event: str, make_line: _MakeLine) -> None:
+    async def _must_append(self, event: str, line: bytes) -> None:
         try:
-            await self._append(event, make_line)
+            await self._append(event, line)
         except JournalUnavailable as error:
             raise Refusal(Reason.RECORD_UNAVAILABLE, note=str(error)) from error
 
-    async def _try_append(self, event: str, make_line: _MakeLine) -> bool:
+    async def _try_append(self, event: str, line: bytes) -> bool:
         try:
-            await self._append(event, make_line)
+            await self._append(event, line)
         except JournalUnavailable:
             return False
         return True
 
-    async def _append(self, event: str, make_line: _MakeLine) -> None:
+    async def _append(self, event: str, line: bytes) -> None:
         started = self._clock()
         written = False
         try:
-            await self._journal.append(make_line)
+            await self._journal.append(line)
             written = True
         except JournalUnavailable as error:
             log.error("not on record: one %s; the audit log cannot be written: %s", event, error)  # noqa: TRY400 - says all
@@ -174,4 +173,20 @@ def _log_access(trail: Trail) -> None:
         "milliseconds": round(sum(trail.seconds.values()) * 1000, 2),
     }
     said = "unavailable" if away else "served" if trail.operation and trail.reason is None else "refused"
-    access_log.log(level, said, extra={key: value for key, value in fields.items() if value is not None})
+    shown = {key: value for key, value in fields.items() if value is not None}
+    access_log.handle(_AccessRecord(level, said, shown))
+
+
+class _AccessRecord(logging.LogRecord):
+    """A record without what nobody reads of an access log: its module, line, thread and process."""
+
+    def __init__(self, level: int, said: str, fields: dict[str, object]) -> None:
+        self.__dict__ |= _PLAIN_RECORD
+        self.levelno, self.levelname, self.msg = level, logging.getLevelName(level), said
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
+        self.fields = fields
+        self.__dict__ |= fields
+
+
+_PLAIN_RECORD = vars(logging.LogRecord(access_log.name, logging.INFO, "", 0, "", (), None))

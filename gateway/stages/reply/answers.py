@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import orjson
-
 from gateway.exchange import Client, Operation, Request, UpstreamAnswer
 from gateway.refusal import Reason, Refusal
-from gateway.scim.documents import Document, read_document, write_document
+from gateway.scim.documents import read_document, write_document
 from gateway.scim.links import public_location, publish_links
-from gateway.scim.messages import answer_is_scim, error_body
+from gateway.scim.messages import error_body
 from gateway.scim.passwords import password_values
 from gateway.stages.reply.disclosure import tells
 
@@ -36,7 +34,7 @@ def present_answer(answer: UpstreamAnswer, client: Client, sent: Words) -> Prese
     `sent` gives the secrets that the request itself held.
 
     Raises:
-        Refusal: UPSTREAM_NOT_SCIM.
+        Refusal: UPSTREAM_NOT_SCIM, where it is nested too deeply to be written.
     """
     fields = _fields(answer, client)
     if answer.status in _WITHOUT_BODY or not answer.body:
@@ -71,7 +69,7 @@ def inside_words(client: Client) -> tuple[str, ...]:
 def _fields(answer: UpstreamAnswer, client: Client) -> tuple[tuple[str, str], ...]:
     fields = [("ETag", tag) for tag in answer.fields.all("ETag") if _tag_may_pass(tag, client)]
     for value in answer.fields.all("Location"):
-        location = public_location(value, from_bases=(client.upstream_base,), to_base=client.public_base)
+        location = public_location(value, from_bases=client.upstream_bases, to_base=client.public_base)
         if location is not None:
             fields.append(("Location", location))
     return tuple(fields)
@@ -82,8 +80,8 @@ def _tag_may_pass(tag: str, client: Client) -> bool:
 
 
 def _message(answer: UpstreamAnswer, client: Client) -> bytes:
-    document = _read(answer)
-    changed = publish_links(document, from_bases=(client.upstream_base,), to_base=client.public_base)
+    document = answer.document or {}
+    changed = publish_links(document, answer.body, from_bases=client.upstream_bases, to_base=client.public_base)
     try:
         return write_document(document) if changed else answer.body
     except TypeError as error:  # orjson reads four times deeper than it writes
@@ -93,20 +91,10 @@ def _message(answer: UpstreamAnswer, client: Client) -> bytes:
 def _error(answer: UpstreamAnswer, client: Client, sent: Words) -> bytes:
     # SECURITY: an error is made anew from its two public members; an application may put a stack trace,
     # its own addresses, or an echo of our request into anything else.
-    document = _read(answer)
+    document = answer.document or {}
     detail, scim_type = document.get("detail"), document.get("scimType")
     text = detail[:_MAX_DETAIL_CHARACTERS] if isinstance(detail, str) else ""
     if tells(text, (*inside_words(client), *sent())):
         text = _HIDDEN
     known = scim_type if isinstance(scim_type, str) and scim_type in _SCIM_TYPES else None
     return error_body(answer.status, text, known)
-
-
-def _read(answer: UpstreamAnswer) -> Document:
-    try:
-        document = orjson.loads(answer.body)
-    except orjson.JSONDecodeError as error:
-        raise Refusal(Reason.UPSTREAM_NOT_SCIM, note=f"the answer is not JSON: {error}") from error
-    if not isinstance(document, dict) or not answer_is_scim(answer.status, document):
-        raise Refusal(Reason.UPSTREAM_NOT_SCIM, note=f"status {answer.status}, but JSON of another kind")
-    return document

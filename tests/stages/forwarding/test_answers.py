@@ -81,11 +81,34 @@ def test_an_answer_is_passed_on_or_there_is_a_reason_and_never_both_but_for_busy
     ["application/scim+json", "application/json", "text/json;charset=UTF-8", "Application/SCIM+JSON; charset=utf-8"],
 )
 def test_json_may_be_called_by_any_of_its_names(content_type: str) -> None:
-    assert judge("GET", 200, Fields((("Content-Type", content_type),)), b"{}").reason is None
+    assert judge("GET", 200, Fields((("Content-Type", content_type),)), b'{"id": "1"}').reason is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b'{"errorMessages": ["no such page"]}'),
+        (200, b'{"hello": "world"}'),
+        (200, b"[1]"),
+        (200, b"{"),
+        (500, b'{"detail": "x"}'),
+    ],
+)
+def test_json_that_is_not_scim_is_no_answer(status: int, body: bytes) -> None:
+    verdict = judge("GET", status, Fields(()), body)
+
+    assert (verdict.answer, verdict.reason) == (None, Reason.UPSTREAM_NOT_SCIM)
+
+
+def test_what_was_read_is_handed_on_beside_its_bytes() -> None:
+    answer = judge("GET", 200, Fields(()), b'{"id": "1"}').answer
+
+    assert answer is not None
+    assert (answer.body, answer.document) == (b'{"id": "1"}', {"id": "1"})
 
 
 def test_json_in_a_parameter_is_not_json() -> None:
-    verdict = judge("GET", 200, Fields((("Content-Type", "text/html; a=json"),)), b"{}")
+    verdict = judge("GET", 200, Fields((("Content-Type", "text/html; a=json"),)), b'{"id": "1"}')
 
     assert verdict.reason is Reason.UPSTREAM_NOT_SCIM
 

@@ -11,12 +11,13 @@ import pytest
 from gateway import __version__
 from gateway.exchange import Stage
 from gateway.refusal import Reason, Refusal
-from gateway.stages.forwarding import Upstream, open_upstreams
+from gateway.stages.forwarding import open_upstreams
 from tests.stages.forwarding.building import (
     BODY,
     OK,
     USER,
     MiB,
+    Path,
     assert_failed,
     make_operation,
     make_tenant,
@@ -28,9 +29,10 @@ from tests.upstreams import (
     answers,
     answers_then_keeps_silent,
     json_answer,
+    scripted_upstream,
     unused_port,
 )
-from tests.worlds import NOW, UPSTREAM_TOKEN
+from tests.worlds import UPSTREAM_TOKEN, FakeCaller
 
 
 async def test_the_request_is_written_from_scratch_with_our_credential() -> None:
@@ -153,17 +155,17 @@ async def test_a_name_that_does_not_resolve_is_unreachable() -> None:
 
 async def test_a_request_without_time_left_is_not_sent() -> None:
     async with path_to_script(answers(OK), budget=2) as (path, upstream):
-        late = await path.forward(received_at=NOW - 2)
-        of_tomorrow = await path.forward(received_at=NOW + 86400)
+        late = await path.forward(spent_seconds=2.01)
+        in_time = await path.forward(spent_seconds=1)
 
-        assert (late.reason, late.attempts) == (Reason.UPSTREAM_TIMEOUT, ())
-        assert of_tomorrow.reason is None
+        assert_failed(late, Reason.QUEUE_TIMEOUT, Stage.NOT_SENT)
+        assert in_time.reason is None
         assert len(upstream.requests) == 1
 
 
 async def test_time_spent_before_counts() -> None:
     async with path_to_script(answers_then_keeps_silent(b""), budget=50) as (path, _):
-        delivery = await path.forward(received_at=NOW - 49.95)
+        delivery = await path.forward(spent_seconds=49.95)
 
     assert_failed(delivery, Reason.UPSTREAM_TIMEOUT, Stage.SENT)
     assert delivery.attempts[0].seconds < 1
@@ -181,7 +183,7 @@ async def test_closing_waits_for_requests_under_way() -> None:
     async with path_to_script(play) as (path, upstream), asyncio.TaskGroup() as tasks:
         under_way = tasks.create_task(path.forward())
         await upstream.has_seen(1)
-        closing = tasks.create_task(path.upstream.aclose())
+        closing = tasks.create_task(path.forwarding.aclose())
         await asyncio.sleep(0)
         go.set()
         await closing
@@ -191,45 +193,127 @@ async def test_closing_waits_for_requests_under_way() -> None:
             await path.forward()
 
 
-async def test_closing_waits_no_longer_than_told() -> None:
-    async with path_to_script(answers_then_keeps_silent(b"")) as (path, upstream), asyncio.TaskGroup() as tasks:
+async def test_closing_waits_no_longer_than_told_and_keeps_no_connection() -> None:
+    goes_on = asyncio.Event()
+
+    async def play(conversation: Conversation) -> None:
+        await conversation.request()
+        await goes_on.wait()
+        await conversation.send(OK)
+        await conversation.silence()
+
+    async with path_to_script(play) as (path, upstream), asyncio.TaskGroup() as tasks:
         under_way = tasks.create_task(path.forward())
         await upstream.has_seen(1)
         await path.upstream.aclose(within_seconds=0.01)
+        assert not under_way.done()
+        goes_on.set()
 
-        assert_failed(await under_way, Reason.UPSTREAM_BROKEN, Stage.SENT)
+        assert (await under_way).reason is None
+        await upstream.has_lost(1)
 
 
-async def test_a_reload_keeps_the_connections_of_an_unchanged_upstream() -> None:
-    tenant, url = make_tenant(), "http://127.0.0.1:2"
-    old = open_upstreams({"jira": tenant, "wiki": tenant, "gone": tenant})
-    new = open_upstreams({"jira": tenant, "wiki": make_tenant(url)}, old)
+async def test_a_write_without_enough_time_left_is_not_begun_and_a_read_is() -> None:
+    """A write that is cut short has an unknown outcome; a read costs nothing but its time."""
+    async with path_to_script(answers(OK), budget=2) as (path, upstream):
+        write = await path.forward(make_operation("POST", body=BODY), spent_seconds=1.25)
+        read = await path.forward(spent_seconds=1.25)
+        in_time = await path.forward(make_operation("POST", body=BODY), spent_seconds=1)
 
-    assert new["jira"] is old["jira"]
-    assert new["wiki"] is not old["wiki"]
-    for upstream in {*old.values(), *new.values()}:
-        await upstream.aclose()
+        assert_failed(write, Reason.QUEUE_TIMEOUT, Stage.NOT_SENT)
+        assert (read.reason, in_time.reason) == (None, None)
+        assert [seen.method for seen in upstream.requests] == ["GET", "POST"]
+
+
+async def test_nothing_is_begun_for_a_caller_who_has_gone() -> None:
+    async with path_to_script(answers(OK)) as (path, upstream):
+        delivery = await path.forward(make_operation("POST"), caller=FakeCaller(is_gone=True))
+
+        assert_failed(delivery, Reason.CLIENT_GONE, Stage.NOT_SENT)
+        assert upstream.requests == []
+
+
+async def test_what_was_sent_runs_to_its_end_though_its_caller_hangs_up() -> None:
+    caller = FakeCaller()
+
+    async def play(conversation: Conversation) -> None:
+        await conversation.request()
+        caller.hang_up()
+        await conversation.send(OK)
+
+    async with path_to_script(play) as (path, _):
+        assert (await path.forward(make_operation("POST"), caller=caller)).reason is None
+
+
+async def test_a_reload_keeps_the_connections_of_an_unchanged_node() -> None:
+    async with scripted_upstream(answers(OK)) as upstream:
+        tenant = make_tenant(upstream.url)
+        old = open_upstreams({"jira": tenant, "gone": tenant})
+        await Path(old["jira"]).forward()
+        new = open_upstreams({"jira": make_tenant(upstream.url, upstream_token="another-secret-0123456789")}, old)
+        for one in old.values():
+            await one.aclose()
+        await Path(new["jira"]).forward()
+        await new["jira"].aclose()
+
+        assert [seen.connection for seen in upstream.requests] == [0, 0]
+        assert upstream.requests[1].all("Authorization") == ["Bearer another-secret-0123456789"]
+        await upstream.has_lost(1)
     assert open_upstreams({}, old) == {}
 
 
+async def test_tenants_share_no_node_though_it_has_the_same_address() -> None:
+    tenant = make_tenant()
+    opened = open_upstreams({"jira": tenant, "wiki": tenant})
+
+    assert opened["jira"].nodes[0] is not opened["wiki"].nodes[0]
+    for upstream in opened.values():
+        await upstream.aclose()
+
+
+SAME: list[dict[str, Any]] = [{"budget": 9}, {"upstream_token": "another"}, {"upstream_path": "/elsewhere"}]
 CHANGES: list[dict[str, Any]] = [
     {"url": "http://127.0.0.1:2"},
-    {"upstream_token": "another"},
-    {"upstream_path": "/elsewhere"},
     {"max_answer_bytes": 4096},
+    {"limits": {"connections": 2}},
+    {"limits": {"first_byte_seconds": 2}},
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
-async def test_a_changed_upstream_is_another(change: dict[str, Any]) -> None:
-    upstream = Upstream(make_tenant())
+@pytest.mark.parametrize("change", [*SAME, *CHANGES], ids=lambda change: next(iter(change)))
+async def test_a_node_goes_on_unless_what_it_depends_on_has_changed(change: dict[str, Any]) -> None:
+    old = open_upstreams({"jira": make_tenant()})
+    new = open_upstreams({"jira": make_tenant(**change)}, old)
 
-    assert upstream.suits(make_tenant(budget=9))
-    assert not upstream.suits(make_tenant(**change))
-    await upstream.aclose()
-    assert not upstream.suits(make_tenant())
+    assert (new["jira"].nodes == old["jira"].nodes) is (change in SAME)
+    for upstream in (*old.values(), *new.values()):
+        await upstream.aclose()
+
+
+async def test_a_request_in_the_old_settings_goes_on_while_a_reload_closes_them() -> None:
+    goes_on = asyncio.Event()
+
+    async def play(conversation: Conversation) -> None:
+        await conversation.request()
+        await goes_on.wait()
+        await conversation.send(OK)
+        await answers(OK)(conversation)
+
+    async with scripted_upstream(play) as upstream, asyncio.TaskGroup() as tasks:
+        old = open_upstreams({"jira": make_tenant(upstream.url)})
+        under_way = tasks.create_task(Path(old["jira"]).forward())
+        await upstream.has_seen(1)
+        new = open_upstreams({"jira": make_tenant(upstream.url)}, old)
+        closing = tasks.create_task(old["jira"].aclose())
+        goes_on.set()
+        await closing
+
+        assert (await under_way).reason is None
+        assert (await Path(new["jira"]).forward()).reason is None
+        assert [seen.connection for seen in upstream.requests] == [0, 0]
+        await new["jira"].aclose()
 
 
 async def test_a_credential_that_was_not_read_is_noticed_at_the_start() -> None:
     with pytest.raises(ValueError, match="was not read"):
-        Upstream(make_tenant(upstream_token=None, upstream_token_file="/secrets/jira"))
+        open_upstreams({"jira": make_tenant(upstream_token=None, upstream_token_file="/secrets/jira")})

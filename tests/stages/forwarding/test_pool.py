@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp.http_parser import HttpResponseParser
 
 from gateway.exchange import Stage
 from gateway.refusal import Reason
-from gateway.stages.forwarding import Upstream
-from gateway.stages.forwarding.pool import StrictHandler
+from gateway.stages.forwarding.connection import UpstreamConnection
+from gateway.stages.forwarding.pool import IDLE_SECONDS, LIFE_SECONDS, Origin, Pool
 from tests.stages.forwarding.building import (
     BODY,
     OK,
     MiB,
     assert_failed,
     make_operation,
-    make_tenant,
-    path_to,
     path_to_script,
 )
 from tests.upstreams import (
     Conversation,
+    ScriptedUpstream,
     answers,
     answers_then_closes,
     http_answer,
     json_answer,
     scripted_upstream,
 )
+from tests.waiting import until
 
 
 async def test_one_connection_carries_request_after_request() -> None:
@@ -43,7 +44,7 @@ async def test_one_connection_carries_request_after_request() -> None:
 
 
 async def test_the_measure_of_bytes_is_taken_for_each_answer_anew() -> None:
-    large = http_answer(200, {}, b'{"a":"' + b"x" * 60_000 + b'"}')
+    large = http_answer(200, {}, b'{"id":"' + b"x" * 60_000 + b'"}')
     async with path_to_script(answers(large), max_answer_bytes=65536) as (path, upstream):
         for _ in range(10):
             assert (await path.forward()).reason is None
@@ -54,9 +55,9 @@ async def test_the_measure_of_bytes_is_taken_for_each_answer_anew() -> None:
 async def test_a_connection_given_up_sends_nothing_more() -> None:
     """A close would first flush the rest of a request that nobody waits for, or wait for a TLS farewell."""
     transport = FakeTransport()
-    handler = StrictHandler(asyncio.get_running_loop(), max_answer_bytes=1, life_seconds=1)
-    handler.connection_made(transport)
-    handler.close()
+    connection = UpstreamConnection(asyncio.get_running_loop(), max_answer_bytes=1, ends_at=0)
+    connection.connection_made(transport)
+    connection.abort()
 
     assert transport.aborted
 
@@ -68,6 +69,7 @@ class FakeTransport(asyncio.Transport):
         self.aborted = True
 
 
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 STRAY = json_answer({"id": "somebody-else"})
 
 
@@ -133,14 +135,43 @@ async def test_an_answer_before_the_question_is_not_taken() -> None:
     assert_failed(delivery, Reason.UPSTREAM_BROKEN, Stage.NOT_SENT)
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH"])
-async def test_a_request_on_a_reused_connection_that_drops_is_not_sent_again(method: str) -> None:
+async def drops_the_second(conversation: Conversation) -> None:
+    """Answers one request, and drops the connection when it has read another."""
+    await conversation.request()
+    await conversation.send(OK)
+    await conversation.request()
+
+
+async def test_a_read_on_a_reused_connection_that_drops_is_sent_again_over_a_fresh_one() -> None:
+    async with path_to_script(drops_the_second) as (path, upstream):
+        await path.forward()
+        delivery = await path.forward()
+
+        assert delivery.reason is None
+        assert [attempt.stage for attempt in delivery.attempts] == [Stage.SENT, Stage.ANSWERED]
+        assert [seen.connection for seen in upstream.requests] == [0, 0, 1]
+
+
+async def test_a_read_is_sent_twice_at_most_however_many_idle_connections_drop() -> None:
     async def play(conversation: Conversation) -> None:
         await conversation.request()
+        await conversation.upstream.has_seen(4)
         await conversation.send(OK)
         await conversation.request()
 
     async with path_to_script(play) as (path, upstream):
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(4):
+                tasks.create_task(path.forward())
+        assert len(path.node.pool) == 4
+        await path.forward()
+
+        assert len(upstream.requests) <= 4 + 2
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "PATCH"])
+async def test_a_write_on_a_reused_connection_that_drops_is_not_sent_again(method: str) -> None:
+    async with path_to_script(drops_the_second) as (path, upstream):
         await path.forward()
         delivery = await path.forward(make_operation(method))
 
@@ -182,7 +213,7 @@ async def test_an_early_answer_ends_the_upload_and_the_connection() -> None:
 
     async def play(conversation: Conversation) -> None:
         await conversation.head()
-        await conversation.send(json_answer({"status": "413"}, 413))
+        await conversation.send(json_answer({"schemas": [ERROR], "status": "413"}, 413))
         await conversation.silence()
 
     async with path_to_script(play) as (path, upstream):
@@ -193,17 +224,105 @@ async def test_an_early_answer_ends_the_upload_and_the_connection() -> None:
     assert delivery.answer.status == 413
 
 
+@asynccontextmanager
+async def pool_at(
+    upstream: ScriptedUpstream, idle_seconds: float = IDLE_SECONDS, life_seconds: float = LIFE_SECONDS
+) -> AsyncIterator[Pool]:
+    origin = Origin("127.0.0.1", upstream.port, None)
+    pool = Pool(origin, MiB, idle_seconds=idle_seconds, life_seconds=life_seconds)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+async def use(pool: Pool) -> UpstreamConnection:
+    """Have one request answered, over an idle connection or a new one."""
+    connection = pool.take() or await pool.connect(1)
+    until = asyncio.get_running_loop().time() + 1
+    await connection.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", MiB, until, until)
+    return connection
+
+
+def test_a_connection_is_idle_for_less_time_than_any_common_server_keeps_it() -> None:
+    assert IDLE_SECONDS < 20 < LIFE_SECONDS
+
+
 @pytest.mark.parametrize("limit", ["idle_seconds", "life_seconds"])
 async def test_an_aged_connection_is_not_used_again(limit: str) -> None:
-    async with scripted_upstream(answers(OK)) as upstream:
-        tenant = make_tenant(upstream.url)
-        async with path_to(tenant, Upstream(tenant, **{limit: 0.0})) as path:
-            await path.forward()
-            await path.forward()
+    async with scripted_upstream(answers(OK)) as upstream, pool_at(upstream, **{limit: 0.0}) as pool:
+        for _ in range(2):
+            pool.give_back(await use(pool))
+            await asyncio.sleep(0.001)
 
-            assert len(upstream.received) == 2
+        assert len(upstream.received) == 2
 
 
-async def test_the_parser_is_the_one_in_c() -> None:
-    """What the tests here prove, they prove of llhttp; the parser in Python is another program."""
-    assert HttpResponseParser.__module__ == "aiohttp._http_parser"
+async def test_what_has_been_idle_too_long_is_closed_without_being_asked_for() -> None:
+    async with scripted_upstream(answers(OK)) as upstream, pool_at(upstream, idle_seconds=0.0) as pool:
+        pool.give_back(await use(pool))
+        await asyncio.sleep(0.001)
+        pool.close_stale()
+        await upstream.has_lost(1)
+
+        assert len(pool) == 0
+
+
+async def test_the_connection_used_last_is_used_first() -> None:
+    async with scripted_upstream(answers(OK)) as upstream, pool_at(upstream) as pool:
+        connections = [await use(pool) for _ in range(3)]
+        for connection in connections:
+            pool.give_back(connection)
+
+        assert [pool.take() for _ in range(4)] == [*reversed(connections), None]
+
+
+@pytest.mark.parametrize("last", [STRAY, STRAY[:9], b""], ids=["an answer", "half a status line", "the end"])
+async def test_an_idle_connection_that_says_anything_is_forgotten(last: bytes) -> None:
+    conversations: list[Conversation] = []
+
+    async def play(conversation: Conversation) -> None:
+        conversations.append(conversation)
+        await answers(OK)(conversation)
+
+    async with scripted_upstream(play) as upstream, pool_at(upstream) as pool:
+        pool.give_back(await use(pool))
+        conversations[0].send_past_the_loop(last)
+        await until(lambda: not len(pool))
+
+        assert pool.take() is None
+        await upstream.has_lost(1)
+
+
+async def test_a_closed_pool_keeps_nothing_that_is_given_back() -> None:
+    async with scripted_upstream(answers(OK)) as upstream, pool_at(upstream) as pool:
+        idle, under_way = await use(pool), await use(pool)
+        pool.give_back(idle)
+        pool.close()
+        pool.give_back(under_way)
+        await upstream.has_lost(2)
+
+        assert len(pool) == 0
+
+
+async def test_a_connection_is_never_kept_before_it_was_used() -> None:
+    async with scripted_upstream(answers(OK)) as upstream, pool_at(upstream) as pool:
+        pool.give_back(await pool.connect(1))
+        await upstream.has_lost(1)
+
+        assert len(pool) == 0
+
+
+async def test_a_connection_attempt_that_is_cancelled_leaves_nothing_behind() -> None:
+    async with scripted_upstream(answers(OK)) as upstream, pool_at(upstream) as pool:
+        for rounds in range(6):
+            async with asyncio.TaskGroup() as tasks:
+                connecting = tasks.create_task(pool.connect(1))
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                connecting.cancel()
+            if not connecting.cancelled():
+                connecting.result().abort()
+        await until(lambda: upstream.closed == len(upstream.received))
+
+        assert len(pool) == 0

@@ -9,25 +9,26 @@ from yarl import URL
 
 from gateway.exchange import RequestId
 from gateway.refusal import Reason, Refusal
-from gateway.stages.forwarding.requests import upstream_request
+from gateway.stages.forwarding.requests import upstream_authorization, upstream_request
 from tests.stages.forwarding.building import make_operation, make_tenant
 
 TENANT = make_tenant()
 ID = RequestId("req-1")
+AUTHORIZATION = upstream_authorization(TENANT)
 
 
 @pytest.mark.parametrize("value", ['"1"\r\nX: y', '"1"\n', '"\x00"', '"ä"', '"\udce4"'])
 def test_a_field_value_that_could_become_two_fields_is_refused(value: str) -> None:
     with pytest.raises(Refusal) as refused:
-        upstream_request(make_operation(fields=(("If-Match", value),)), TENANT, ID)
+        upstream_request(make_operation(fields=(("If-Match", value),)), TENANT, ID, AUTHORIZATION)
 
     assert refused.value.reason is Reason.FIELD_MALFORMED
 
 
 def test_the_clients_content_type_is_kept_with_a_body_and_only_then() -> None:
     fields = (("content-type", "application/json; charset=utf-8"),)
-    with_body = upstream_request(make_operation("PUT", body=b"{}", fields=fields), TENANT, ID)
-    without = upstream_request(make_operation("DELETE", fields=fields), TENANT, ID)
+    with_body = upstream_request(make_operation("PUT", body=b"{}", fields=fields), TENANT, ID, AUTHORIZATION)
+    without = upstream_request(make_operation("DELETE", fields=fields), TENANT, ID, AUTHORIZATION)
 
     assert fields[0] in with_body.fields
     assert [name for name, _ in with_body.fields if name.lower() == "content-type"] == ["content-type"]
@@ -37,7 +38,7 @@ def test_the_clients_content_type_is_kept_with_a_body_and_only_then() -> None:
 @given(st.text(max_size=40))
 def test_a_query_is_sent_as_it_is_or_refused(query: str) -> None:
     try:
-        target = upstream_request(make_operation(query=query), TENANT, ID).target
+        target = upstream_request(make_operation(query=query), TENANT, ID, AUTHORIZATION).target
     except Refusal as refused:
         assert refused.reason is Reason.TARGET_MALFORMED
         return

@@ -13,7 +13,7 @@ import trustme
 
 from gateway.exchange import Delivery, Stage
 from gateway.refusal import Reason
-from gateway.stages.forwarding import Upstream
+from gateway.stages.forwarding import open_upstreams
 from tests.stages.forwarding.building import OK, assert_failed, make_operation, make_tenant, path_to
 from tests.upstreams import Conversation, ScriptedUpstream, answers, http_answer, scripted_upstream
 
@@ -137,15 +137,19 @@ async def test_a_client_certificate_is_shown_where_one_is_demanded(world: World,
 
 async def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Upstream(make_tenant("https://127.0.0.1:1", upstream_ca_file=tmp_path / "nowhere.pem"))
+        open_upstreams({"jira": make_tenant("https://127.0.0.1:1", upstream_ca_file=tmp_path / "nowhere.pem")})
 
 
-async def test_a_renewed_file_makes_another_upstream(world: World, tmp_path: Path) -> None:
+async def test_a_renewed_file_makes_another_node(world: World, tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_bytes(world.ca_file.read_bytes())
-    tenant = make_tenant("https://127.0.0.1:1", upstream_ca_file=file)
-    async with path_to(tenant) as path:
-        assert path.upstream.suits(tenant)
-        trustme.CA().cert_pem.write_to_path(file)
+    tenants = {"jira": make_tenant("https://127.0.0.1:1", upstream_ca_file=file)}
+    first = open_upstreams(tenants)
+    same = open_upstreams(tenants, first)
+    trustme.CA().cert_pem.write_to_path(file)
+    other = open_upstreams(tenants, same)
 
-        assert not path.upstream.suits(tenant)
+    assert same["jira"].nodes == first["jira"].nodes
+    assert other["jira"].nodes != first["jira"].nodes
+    for upstream in (first, same, other):
+        await upstream["jira"].aclose()

@@ -28,6 +28,9 @@ from tests.upstreams import (
     json_answer,
 )
 
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+JSON = b'{"id": "1", "userName": "ada"}'
+
 
 async def test_only_four_fields_come_back_and_only_if_they_are_unambiguous() -> None:
     answer = json_answer(
@@ -57,17 +60,10 @@ async def test_a_field_value_that_is_not_plain_ascii_is_left_out(value: str) -> 
     assert delivery.answer is None or not delivery.answer.fields.all("Location")
 
 
-async def test_a_folded_field_comes_back_unfolded() -> None:
-    async with path_to_script(answers(json_answer(USER, fields={"Location": "a\r\n folded"}))) as (path, _):
-        delivery = await path.forward()
-
-    assert delivery.answer is not None
-    assert delivery.answer.fields.all("Location") == ("a folded",)  # RFC 9112 section 5.2
-
-
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 412, 500, 501])
 async def test_a_scim_answer_is_passed_on_whatever_its_status(status: int) -> None:
-    async with path_to_script(answers(json_answer(USER, status))) as (path, upstream):
+    message = USER if status < 400 else {"schemas": [ERROR], "status": str(status)}
+    async with path_to_script(answers(json_answer(message, status))) as (path, upstream):
         delivery = await path.forward(make_operation("POST", "/Users", body=BODY))
 
         [attempt] = delivery.attempts
@@ -120,22 +116,22 @@ async def test_an_interim_answer_is_passed_over() -> None:
     ],
 )
 async def test_every_framing_of_a_complete_answer_is_understood(head: str) -> None:
-    body = b'8\r\n{"a": 1}\r\n0\r\n\r\n' if "chunked" in head else b'{"a": 1}'
+    body = b'8\r\n{"id":1}\r\n0\r\n\r\n' if "chunked" in head else b'{"id":1}'
     async with path_to_script(answers_then_closes(head.encode() + body)) as (path, _):
         delivery = await path.forward()
 
     assert delivery.reason is None
     assert delivery.answer is not None
-    assert delivery.answer.body == b'{"a": 1}'
+    assert delivery.answer.body == b'{"id":1}'
 
 
 async def test_gzip_that_nobody_asked_for_is_unpacked() -> None:
-    packed = http_answer(200, {"Content-Type": "application/json", "Content-Encoding": "gzip"}, gzip.compress(BODY))
+    packed = http_answer(200, {"Content-Type": "application/json", "Content-Encoding": "gzip"}, gzip.compress(JSON))
     async with path_to_script(answers(packed)) as (path, _):
         delivery = await path.forward()
 
     assert delivery.answer is not None
-    assert delivery.answer.body == BODY
+    assert delivery.answer.body == JSON
     assert not delivery.answer.fields.all("Content-Encoding")
 
 
@@ -186,6 +182,8 @@ async def test_a_redirect_is_not_followed_and_our_token_goes_nowhere() -> None:
         (500, "text/plain", b"java.lang.NullPointerException at com.kantega"),
         (200, "text/html", b"{}"),
         (200, "application/json", b"[]"),
+        (200, "application/json", b"{}"),
+        (404, "application/json", b'{"errorMessages": ["no such page"]}'),
         (200, "application/json", b'{"a":'),
         (200, "application/json", b'"text"'),
         (200, "application/json", b'{"a": NaN}'),
@@ -233,6 +231,7 @@ MALFORMED = {
     "a list of lengths": f"{HEAD}Content-Length: 2, 2\r\n\r\n{{}}".encode(),
     "a signed length": f"{HEAD}Content-Length: +2\r\n\r\n{{}}".encode(),
     "an endless length": f"{HEAD}Content-Length: {'9' * 40}\r\n\r\n{{}}".encode(),
+    "a folded field": json_answer(USER, fields={"Location": "a\r\n folded"}),
     "a folded length": f"{HEAD}Content-Length: 1\r\n 0\r\n\r\n{{}}        ".encode(),
     "a folded transfer coding": f"{HEAD}Transfer-Encoding: gzip,\r\n chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n".encode(),
     "a foreign transfer coding": f"{HEAD}Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n".encode(),
@@ -323,7 +322,7 @@ def _framed(body: bytes, framing: str) -> bytes:
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "gzip"])
 async def test_the_largest_allowed_answer_passes_and_one_byte_more_does_not(framing: str) -> None:
-    largest = b'{"a":"' + b"x" * (65536 - 8) + b'"}'
+    largest = b'{"id":"' + b"x" * (65536 - 9) + b'"}'
     replies = [_framed(body, framing) for body in (largest, largest + b" ")]
     async with path_to_script(answers(*replies), max_answer_bytes=65536) as (path, _):
         assert (await path.forward()).reason is None
