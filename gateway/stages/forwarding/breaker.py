@@ -45,6 +45,11 @@ class Breaker:
 _UNTROUBLED = Breaker()
 
 
+def is_untroubled(breaker: Breaker) -> bool:
+    """Whether another success would change nothing."""
+    return breaker is _UNTROUBLED or breaker == _UNTROUBLED
+
+
 def pause_is_over(breaker: Breaker, now: float) -> bool:
     """Whether an open breaker waits for a probe."""
     return breaker.state is State.OPEN and now >= breaker.until
@@ -62,7 +67,7 @@ def ended(breaker: Breaker) -> Breaker:
 
 def after_success(breaker: Breaker) -> Breaker:
     """A request was answered well."""
-    return breaker if breaker == _UNTROUBLED else _UNTROUBLED
+    return breaker if is_untroubled(breaker) else _UNTROUBLED
 
 
 def after_failure(breaker: Breaker, now: float, jitter: float) -> Breaker:

@@ -90,7 +90,7 @@ class Upstream:
         """
         attempts: list[Attempt] = []
         tried: set[str] = set()
-        verdict = Verdict(None, Reason.UPSTREAM_UNREACHABLE, self._why_nobody())
+        verdict: Verdict | None = None
         while (node := self._choose(tried)) is not None:
             asked = await self._ask(node, request, caller, latest_start, until)
             attempts.append(asked.attempt)
@@ -101,11 +101,12 @@ class Upstream:
             attempts[-1] = _corrected(asked.attempt, verdict)
             self._note_request(node, verdict, asked.attempt.status)
             tried.add(node.name)
-            if (
-                not may_go_to_another_node(request.method, attempts, verdict.reason)
-                or self._loop.time() >= latest_start
-            ):
+            if verdict.reason is None or not may_go_to_another_node(request.method, attempts, verdict.reason):
                 break
+            if self._loop.time() >= latest_start:
+                break
+        if verdict is None:
+            return Delivery(tuple(attempts), None, Reason.UPSTREAM_UNREACHABLE, self._why_nobody())
         return Delivery(tuple(attempts), verdict.answer, verdict.reason, verdict.note)
 
     def reserve(self) -> None:
@@ -182,6 +183,8 @@ class Upstream:
 
     def _choose(self, tried: set[str]) -> Node | None:
         """The primary if it admits a request, else the next that does; who is in service becomes the primary."""
+        if not tried and self._primary.admits:
+            return self._primary
         start = self.nodes.index(self._primary)
         for node in (*self.nodes[start:], *self.nodes[:start]):
             if node.name not in tried and node.admits:
@@ -197,6 +200,9 @@ class Upstream:
         )
 
     def _note_request(self, node: Node, verdict: Verdict, status: int | None) -> None:
+        if verdict.reason is None and breaker.is_untroubled(node.breaker):
+            node.health = health.after_request(node.health, None, "", time.time())
+            return
         node.health = health.after_request(node.health, verdict.reason, verdict.note, time.time())
         if verdict.reason in (Reason.CLIENT_GONE, Reason.QUEUE_TIMEOUT):
             return

@@ -162,31 +162,30 @@ def _log_access(trail: Trail) -> None:
     level = logging.WARNING if away else logging.INFO
     if not access_log.isEnabledFor(level):
         return
-    fields: dict[str, object] = {
-        "request": trail.request.id,
-        "address": trail.request.address,
-        "tenant": trail.tenant_name,
-        "method": trail.request.method,
-        "operation": trail.operation.name if trail.operation else None,
-        "status": trail.answer.status if trail.answer else None,
-        "reason": trail.reason.slug if trail.reason else None,
-        "milliseconds": round(sum(trail.seconds.values()) * 1000, 2),
-    }
-    said = "unavailable" if away else "served" if trail.operation and trail.reason is None else "refused"
-    shown = {key: value for key, value in fields.items() if value is not None}
-    access_log.handle(_AccessRecord(level, said, shown))
+    request, operation, answer, reason = trail.request, trail.operation, trail.answer, trail.reason
+    fields: dict[str, object] = {"request": request.id, "address": request.address}
+    if trail.tenant_name is not None:
+        fields["tenant"] = trail.tenant_name
+    fields["method"] = request.method
+    if operation is not None:
+        fields["operation"] = operation.name
+    if answer is not None:
+        fields["status"] = answer.status
+    if reason is not None:
+        fields["reason"] = reason.slug
+    fields["milliseconds"] = round(sum(trail.seconds.values()) * 1000, 2)
+    said = "unavailable" if away else "served" if operation and reason is None else "refused"
+    access_log.handle(_AccessRecord(level, said, fields))
 
 
 class _AccessRecord(logging.LogRecord):
     """A record without what nobody reads of an access log: its module, line, thread and process."""
 
     def __init__(self, level: int, said: str, fields: dict[str, object]) -> None:
-        self.__dict__ |= _PLAIN_RECORD
-        self.levelno, self.levelname, self.msg = level, logging.getLevelName(level), said
-        self.created = time.time()
-        self.msecs = self.created % 1 * 1000
-        self.fields = fields
-        self.__dict__ |= fields
+        created = time.time()
+        self.__dict__.update(_PLAIN_RECORD, **fields)
+        self.levelno, self.levelname, self.msg = level, "INFO" if level == logging.INFO else "WARNING", said
+        self.created, self.msecs, self.fields = created, created % 1 * 1000, fields
 
 
 _PLAIN_RECORD = vars(logging.LogRecord(access_log.name, logging.INFO, "", 0, "", (), None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from gateway.exchange import Client, Operation, Request, UpstreamAnswer
@@ -57,12 +58,16 @@ def sent_words(operation: Operation, request: Request) -> Words:
 def inside_words(client: Client) -> tuple[str, ...]:
     """What must never be said outside: where the upstream is, and its credential."""
     tenant = client.tenant
-    hosts = [urlsplit(node).hostname or "" for node in tenant.upstream]
     secrets = [s.get_secret_value() for s in (tenant.upstream_token, tenant.upstream_password) if s is not None]
+    return (*_places(tenant.upstream), *secrets)
+
+
+@lru_cache(maxsize=64)
+def _places(upstream: tuple[str, ...]) -> tuple[str, ...]:
+    hosts = [urlsplit(node).hostname or "" for node in upstream]
     return (
-        *(urlsplit(node).netloc for node in tenant.upstream),
+        *(urlsplit(node).netloc for node in upstream),
         *(host for host in hosts if "." in host or ":" in host),  # a bare "jira" is a word of every text
-        *secrets,
     )
 
 
