@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test check fix soak bench lock setup servers clean
+.PHONY: run test check fix soak bench fuzz lock setup servers clean
 
 # Everything below needs only Python, make and the package registries.
 setup: $(VENV)/.installed
@@ -42,6 +42,16 @@ soak: setup servers
 bench: setup .venv-bench/.installed
 	$(BIN)/python -m tests.bench $(ARGS)
 
+# Only where atheris has a wheel for this Python.
+.venv-fuzz/.installed: requirements/run.txt requirements/fuzz.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/run.txt --requirement requirements/fuzz.txt
+	touch $@
+
+FUZZ_SECONDS ?= 60
+fuzz: .venv-fuzz/.installed
+	PYTHONPATH=. .venv-fuzz/bin/python tests/fuzz/answers.py -max_total_time=$(FUZZ_SECONDS) -max_len=2048 $(ARGS)
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -60,6 +70,7 @@ lock:
 	$(LOCK) --no-emit-package scim-gateway --extra dev pyproject.toml -o requirements/dev.txt
 	$(LOCK) requirements/tls-grader.in -o requirements/tls-grader.txt
 	$(LOCK) requirements/bench.in -o requirements/bench.txt
+	$(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
 
 clean:
-	rm -rf $(VENV) .venv-tls .venv-bench build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-tls .venv-bench .venv-fuzz build .mypy_cache .ruff_cache .pytest_cache .hypothesis

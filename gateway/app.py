@@ -132,6 +132,7 @@ class Instance:
         self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self))
         await self._admin.start()
         stack.push_async_callback(self._admin.stop)
+        self.metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
         self.metrics.follow("tls_handshakes", self.listener.handshakes)
         self.metrics.follow("connections_rejected", self.listener.rejected)
         self.metrics.follow("tls_reloads", self.certificates.reloads)

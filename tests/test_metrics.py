@@ -20,6 +20,7 @@ WITHOUT_UNIT = {
     "scim_gateway_upstream_up",
     "scim_gateway_upstream_node_state",
     "scim_gateway_upstream_node_primary",
+    "scim_gateway_tasks",
     "scim_gateway_turns_held",
     "scim_gateway_turns_waiting",
     "scim_gateway_source_feed_networks",

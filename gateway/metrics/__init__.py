@@ -298,6 +298,7 @@ class Metrics:
         self.reload_succeeded_at = gauge(
             "config_last_reload_success_timestamp_seconds", "When settings were taken last."
         )
+        self.tasks = gauge("tasks", "Tasks of the event loop: one a connection, and a few.")
         self.draining = gauge("draining", "Whether the instance is being stopped (1).")
         self.event_loop_lag = gauge("event_loop_lag_seconds", "How late the event loop came to its last measurement.")
 

@@ -160,7 +160,10 @@ class LimitsSection(_Section):
         32, ge=1, le=10_000, description="Requests to one node of the upstream at once; more wait for their place."
     )
     first_byte_seconds: float = Field(
-        30, gt=0, le=59, description="A node that begins no answer within this time is given up."
+        30,
+        gt=0,
+        le=59,
+        description="A node that begins no answer to a read within this time is given up; another one is asked.",
     )
     budget_seconds: float = Field(
         50, gt=0, le=59, description="Everything a request may take; Okta hangs up after 60 s of silence."

@@ -59,10 +59,13 @@ class Served:
             return await self.process.wait()
 
 
-def write_settings(directory: Path, upstream: str, port: int, admin_port: int, *, more: str = "") -> Path:
+def write_settings(
+    directory: Path, upstream: str | tuple[str, ...], port: int, admin_port: int, *, more: str = ""
+) -> Path:
     """A settings file with everything that it names; `more` is appended."""
     certificates = make_development_certificates(directory / "tls", ("localhost",))
     write_private(directory / "secret", UPSTREAM_TOKEN)
+    nodes = json.dumps([upstream] if isinstance(upstream, str) else upstream)
     file = directory / "gateway.toml"
     file.write_text(f"""
 [gateway]
@@ -79,7 +82,7 @@ address = "127.0.0.1:{admin_port}"
 directory = "audit"
 [tenants.jira]
 path = "{PATH}"
-upstream = ["{upstream}"]
+upstream = {nodes}
 upstream_token_file = "secret"
 [[tenants.jira.credentials]]
 name = "okta-2027"
@@ -90,10 +93,12 @@ token_sha256 = "{sha256(TOKEN)}"
 
 
 @asynccontextmanager
-async def serving(directory: Path, upstream: str, *words: str) -> AsyncIterator[Served]:
-    """A process that serves, until the block ends."""
+async def serving(
+    directory: Path, *upstream: str, words: tuple[str, ...] = (), more: str = ""
+) -> AsyncIterator[Served]:
+    """A process that serves, until the block ends; `more` is appended to its settings."""
     port, admin_port = unused_port(), unused_port()
-    file = write_settings(directory, upstream, port, admin_port)
+    file = write_settings(directory, upstream, port, admin_port, more=more)
     process = await start("serve", "--config", str(file), *words)
     served = Served(process, directory, port, admin_port)
     try:

@@ -73,7 +73,8 @@ class Node:
         """Send a request once, over a free connection; never raises for the node's faults. Moments are loop seconds.
 
         It is not begun after `latest_start`, nor when its caller has hung up; once begun, it runs to its end. A read
-        (GET) needs no proof that nobody saw it before it goes over a fresh connection.
+        (GET) needs no proof that nobody saw it before it goes over a fresh connection, and is given up early, for
+        another node may answer it; a write is waited for as long as there is time, for nobody else may have it.
         """
         started, stage, connection = time.perf_counter(), Stage.NOT_SENT, None
         try:
@@ -88,7 +89,7 @@ class Node:
                 answer = await connection.ask(
                     request,
                     self.limits.max_answer_bytes,
-                    self._loop.time() + self.limits.first_byte_seconds,
+                    self._loop.time() + self.limits.first_byte_seconds if is_read else until,
                     until,
                     proof=not is_read,
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 
 import pytest
@@ -327,3 +328,17 @@ async def test_the_largest_allowed_answer_passes_and_one_byte_more_does_not(fram
     async with path_to_script(answers(*replies), max_answer_bytes=65536) as (path, _):
         assert (await path.forward()).reason is None
         assert_failed(await path.forward(), Reason.UPSTREAM_TOO_LARGE, Stage.SENT)
+
+
+@pytest.mark.parametrize(("method", "reason"), [("GET", Reason.UPSTREAM_TIMEOUT), ("POST", None), ("DELETE", None)])
+async def test_a_read_is_given_up_early_and_a_write_is_waited_for(method: str, reason: Reason | None) -> None:
+    async def play(conversation: Conversation) -> None:
+        await conversation.request()
+        await asyncio.sleep(0.05)
+        await conversation.send(OK)
+
+    limits = {"budget_seconds": 2, "first_byte_seconds": 0.02}
+    async with path_to_script(play, limits=limits) as (path, _):
+        delivery = await path.forward(make_operation(method))
+
+        assert delivery.reason is reason
