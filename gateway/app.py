@@ -21,7 +21,7 @@ from gateway.server.tls import Certificates
 from gateway.settings.models import Settings
 from gateway.settings.problems import SettingsInvalid
 from gateway.stages.admission import Admission
-from gateway.stages.forwarding import Forwarding, Transition, Upstream, open_upstreams
+from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, open_upstreams
 from gateway.stages.identity import FeedInvalid, Feeds, Identity, own_authorities
 from gateway.stages.recording import Recording
 from gateway.state.failures import Failures
@@ -119,7 +119,7 @@ class Instance:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        self.upstreams = self._open_upstreams(settings)
+        self.upstreams = open_upstreams(settings.tenants, on_transition=self._transitions.put_nowait)
         self.certificates = Certificates(settings.listen)
         self.server = HttpServer(settings.listen, lambda: self.pipeline)
         listening = listening_socket(settings.listen.address)
@@ -136,12 +136,6 @@ class Instance:
         self.metrics.follow("tls_handshakes", self.listener.handshakes)
         self.metrics.follow("connections_rejected", self.listener.rejected)
         self.metrics.follow("tls_reloads", self.certificates.reloads)
-
-    def _open_upstreams(self, settings: Settings) -> dict[str, Upstream]:
-        upstreams = open_upstreams(settings.tenants, self.upstreams)
-        for upstream in upstreams.values():
-            upstream.on_transition = self._transitions.put_nowait
-        return upstreams
 
     def _build_pipeline(self, settings: Settings) -> Pipeline:
         authorities = own_authorities(settings, self.port)
@@ -186,7 +180,7 @@ class Instance:
             while True:
                 for upstream in self.upstreams.values():  # the present ones: a reload puts others in their place
                     for node in upstream.nodes_to_probe():
-                        probes.create_task(upstream.probe(node))
+                        probes.create_task(_probe(upstream, node))
                 await asyncio.sleep(PROBE_TICK_SECONDS)
 
     async def _note_transitions(self) -> None:
@@ -249,7 +243,8 @@ class Instance:
         """
         _refuse_fixed(self.settings, settings)
         feeds = Feeds.of(settings, self.feeds)
-        before, upstreams = self.upstreams, self._open_upstreams(settings)
+        before = self.upstreams
+        upstreams = open_upstreams(settings.tenants, before, on_transition=self._transitions.put_nowait)
         # From here on nothing can fail, and nothing is awaited: a request sees the old settings or the new ones.
         self.feeds, self.upstreams, self.settings = feeds, upstreams, settings
         self.pipeline = self._build_pipeline(settings)
@@ -306,6 +301,13 @@ def _refuse_fixed(old: Settings, new: Settings) -> None:
     changed = [key for key, value in _fixed(new).items() if _fixed(old)[key] != value]
     if changed:
         raise ValueError(f"{', '.join(changed)} cannot change while the instance runs: restart it")
+
+
+async def _probe(upstream: Upstream, node: Node) -> None:
+    try:
+        await upstream.probe(node)
+    except Exception:  # a fault of ours shall not end the gateway, which serves all the same
+        log.exception("a probe failed", extra={"tenant": upstream.tenant_name, "node": node.name})
 
 
 def _log_handshake_failure(address: str, name: str) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Protocol
 
 from gateway.refusal import Reason, Refusal
@@ -47,7 +48,7 @@ async def patience(caller: Caller, until: float, what: str) -> AsyncIterator[Non
     limit = asyncio.timeout_at(until)
     try:
         async with limit:
-            caller.on_gone = lambda: limit.reschedule(0)
+            caller.on_gone = partial(_end, limit)
             try:
                 yield
             finally:
@@ -58,3 +59,8 @@ async def patience(caller: Caller, until: float, what: str) -> AsyncIterator[Non
         if caller.is_gone:
             raise Refusal(Reason.CLIENT_GONE, note=f"while it waited for {what}") from error
         raise Refusal(Reason.QUEUE_TIMEOUT, note=f"waited too long for {what}") from error
+
+
+def _end(limit: asyncio.Timeout) -> None:
+    with suppress(RuntimeError):  # it has just ended by itself
+        limit.reschedule(0)

@@ -39,7 +39,7 @@ def _upstream_text(upstream: Upstream) -> str:
 
 def _node_text(upstream: Upstream, node: Node) -> str:
     health = node.health
-    said = "not asked yet" if health.healthy is None else "serves" if health.healthy else health.note
+    said = "not asked yet" if health.healthy is None else "answers" if health.healthy else health.note
     state = "" if node.state is State.CLOSED else f" ({node.state.value})"
     mark = "primary " if node is upstream.primary and len(upstream.nodes) > 1 else ""
     return f"{mark}{node.name}{state}: {said}"

@@ -129,3 +129,18 @@ async def test_one_wait_after_another_each_has_its_own_end() -> None:
         async with patience(caller, soon(), "a connection"):
             caller.hang_up()
             await asyncio.Future[None]()
+
+
+async def test_a_caller_who_hangs_up_just_as_the_time_is_over_ends_the_wait_once() -> None:
+    caller = FakeCaller()
+    loop = asyncio.get_running_loop()
+    until = soon(0.01)
+    loop.call_at(until, lambda: loop.call_soon(caller.hang_up))  # in the turn in which the limit has fired
+    loop.call_at(until, caller.hang_up)
+
+    assert await _reason(_wait_for_nothing(caller, until)) in (Reason.CLIENT_GONE, Reason.QUEUE_TIMEOUT)
+
+
+async def _wait_for_nothing(caller: FakeCaller, until: float) -> None:
+    async with patience(caller, until, "its turn"):
+        await asyncio.Future[None]()

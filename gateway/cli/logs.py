@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -44,21 +45,25 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._lines.append(self.format(record) + "\n")
-            if len(self._lines) == 1:
-                asyncio.get_running_loop().call_soon(self.flush)
-        except RuntimeError:  # no loop, or another thread than its own
-            self.flush()
         except Exception:
             self.handleError(record)
+            return
+        if len(self._lines) > 1:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:  # no loop, or another thread than its own
+            self.flush()
 
     def flush(self) -> None:
         """Write what was gathered."""
         self.acquire()
         try:
-            if self._lines:
-                lines, self._lines = self._lines, []
+            lines, self._lines = self._lines, []
+            # Nobody takes them: the pipe's reader is gone, the disk full. To say so would be one more such line.
+            with suppress(OSError, ValueError):
                 self.stream.write("".join(lines))
-            super().flush()
+                super().flush()
         finally:
             self.release()
 

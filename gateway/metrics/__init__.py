@@ -28,7 +28,7 @@ from gateway.exchange import Delivery, Outcome, Trail, Unparsed
 from gateway.metrics.collectors import FollowedTally, Spread, Tally
 
 PREFIX = "scim_gateway"
-NODE_STATES = ("closed", "open", "half-open", "drained")
+NODE_STATES = ("in-service", "out-of-service", "on-trial", "drained")
 NONE = "none"
 OTHER = "other"
 
@@ -74,10 +74,11 @@ class Metrics:
     def set_credentials(self, expiries: Mapping[tuple[str, str], float | None], tenants: Iterable[str]) -> None:
         """What the settings say now: the tenants, and when each (tenant, credential) ends (Unix seconds; None: never).
 
-        Forgets credentials that are gone, so that no alert waits for one; counters of a tenant that is gone stay.
+        Forgets credentials and nodes that are gone, so that no alert waits for one; counters of what is gone stay.
         """
         self._tenants |= frozenset(tenants)
-        self._credential_expiry.clear()
+        for of_the_settings in (self._credential_expiry, self._node_state, self._node_primary, self.upstream_up):
+            of_the_settings.clear()  # what is gone shall not be shown; the rest is, within a second
         for names, expiry in expiries.items():
             if expiry is not None:
                 self._credential_expiry.labels(*names).set(expiry)
@@ -127,12 +128,17 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus's text format, and its media type."""
         for names, used_at in self._last_uses.items():
+            if self._credentials and names not in self._credentials:
+                continue  # by a request that was under way when a reload took the credential away
             self._credential_last_used.labels(*names).set(used_at)
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def observe_transition(self, tenant: str, node: str, state: str) -> None:
         """A node of an upstream came to a state, or became the primary."""
-        self._transitions[tenant, node, state] += 1
+        if state in NODE_STATES:
+            self._transitions[tenant, node, state] += 1
+        else:
+            self._moves[tenant, node] += 1
 
     def show_node(self, tenant: str, node: str, state: str, *, is_primary: bool) -> None:
         """What a node is now."""
@@ -235,6 +241,12 @@ class Metrics:
             "Changes of a node's state, by the state that it came to.",
             ("tenant", "node", "state"),
         )
+        self._moves = _tally(
+            registry,
+            "upstream_primary_changes",
+            "How often a node took over as the one that gets the requests.",
+            ("tenant", "node"),
+        )
         self._outcome_unknown = _tally(
             registry,
             "upstream_outcome_unknown",
@@ -273,7 +285,7 @@ class Metrics:
         )
         self._node_state = gauge(
             "upstream_node_state",
-            "The state of an upstream's node (1): closed is in service.",
+            "The state of an upstream's node (1).",
             ("tenant", "node", "state"),
         )
         self._node_primary = gauge("upstream_node_primary", "Whether a node gets the requests (1).", ("tenant", "node"))

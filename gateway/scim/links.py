@@ -30,7 +30,7 @@ def rewrite_links(document: Document, *, from_bases: tuple[str, ...], to_base: s
 def publish_links(document: Document, body: bytes, *, from_bases: tuple[str, ...], to_base: str) -> bool:
     """Give every link of an answer, in place, as `public_location` does, and drop what must not be shown.
 
-    `body` is what the document was read from. Returns whether anything changed.
+    `body` is what the document was read from. Returns whether it must be written anew.
     """
 
     def translate(link: str) -> str | None:
@@ -39,7 +39,9 @@ def publish_links(document: Document, body: bytes, *, from_bases: tuple[str, ...
     if _has_one_location_at_most(document, body):
         meta = document.get("meta")
         return isinstance(meta, dict) and _translate_object(meta, translate, in_meta=True)
-    return _translate_links(document, translate)
+    # SECURITY: anew in any case; of a name that comes twice the document holds the last one, the bytes both.
+    _translate_links(document, translate)
+    return True
 
 
 def _has_one_location_at_most(document: Document, body: bytes) -> bool:
@@ -76,7 +78,10 @@ def public_location(value: str, *, from_bases: tuple[str, ...], to_base: str) ->
         start = value.find(path)
         if start >= 0 and value[start + len(path) :][:1] in _BEHIND_A_BASE:
             return to_base + value[start + len(path) :]
-    return None if _ABSOLUTE.match(value) else value
+    folded = value.lower()
+    if any(urlsplit(base).netloc.lower() in folded for base in from_bases):
+        return None
+    return None if "://" in value or _ABSOLUTE.match(value.strip()) else value
 
 
 def _rebase(link: str, from_bases: tuple[str, ...], to_base: str) -> str | None:
@@ -106,7 +111,12 @@ def _translate_object(document: Document, translate: _Translate, *, in_meta: boo
     """Translate the links that an object itself holds."""
     changed = False
     for name, link in list(document.items()):
-        if not isinstance(link, str) or not _is_link(name.lower(), in_meta=in_meta):
+        if not isinstance(link, str | list) or not _is_link(name.lower(), in_meta=in_meta):
+            continue
+        if isinstance(link, list):  # of links, which SCIM does not know
+            shown = [translate(entry) if isinstance(entry, str) else entry for entry in link]
+            changed |= shown != link
+            document[name] = [entry for entry in shown if entry is not None]
             continue
         translated = translate(link)
         changed |= translated != link

@@ -95,6 +95,15 @@ def drained_nodes_are_known(settings: Settings) -> Iterator[Problem]:
             yield Problem(dotted("tenants", name, "upstream_drained"), text, "warning")
 
 
+def a_read_may_fail_over(settings: Settings) -> Iterator[Problem]:
+    """Of two nodes the second one is of no use to a read that spends its whole budget on the first."""
+    for name, tenant in settings.tenants.items():
+        limits = tenant.limits
+        if len(tenant.upstream) > 1 and limits.first_byte_seconds >= limits.budget_seconds:
+            text = f"leaves no time for another node within budget_seconds ({limits.budget_seconds:g}); make it less"
+            yield Problem(dotted("tenants", name, "limits", "first_byte_seconds"), text, "warning")
+
+
 def upstream_credential_is_one(settings: Settings) -> Iterator[Problem]:
     """Exactly one of upstream_token, upstream_token_file, or a user name with one password; none is a warning."""
     for name, tenant in settings.tenants.items():
@@ -160,6 +169,7 @@ RULES: tuple[Rule, ...] = (
     secrets_are_apart,
     upstream_nodes_are_apart,
     drained_nodes_are_known,
+    a_read_may_fail_over,
     upstream_credential_is_one,
     upstream_tls_is_whole,
     upstream_in_the_clear_is_inside,

@@ -156,6 +156,9 @@ def _upstream_is_an_origin(url: str) -> str:
     if match[2].startswith("[") and not _is_address(match[2][1:-1], 6):
         msg = "must have an IPv6 address between its brackets"
         raise ValueError(msg)
+    if not match[2].startswith("[") and any(not 0 < len(label) < 64 for label in match[2].removesuffix(".").split(".")):
+        msg = "must name a host; between two dots stand 1 to 63 characters"
+        raise ValueError(msg)
     return url.rstrip("/")
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -52,33 +53,25 @@ async def test_a_node_with_a_bad_certificate_gets_no_byte_of_a_request(
     assert all("certificate does not verify" in note for note in notes)
 
 
-class Resolving(asyncio.SelectorEventLoop):
-    """A loop with a name server of its own: names and their present addresses."""
+Names = dict[str, list[str]]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: dict[str, list[str]] = {}
 
-    async def getaddrinfo(  # type: ignore[override]  # fewer keywords than it allows
-        self,
-        host: str,
-        port: int,
-        *,
-        family: int = 0,
-        type: int = 0,
-        proto: int = 0,
-        flags: int = 0,
-    ) -> list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int]]]:
-        if host not in self.names:
-            return await super().getaddrinfo(  # type: ignore[return-value]  # IPv4 alone is asked for here
-                host, port, family=family, type=type, proto=proto, flags=flags
-            )
-        if not self.names[host]:
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """A name server: names and their present addresses; others are looked up as ever."""
+    known: Names = {}
+    real = socket.getaddrinfo
+
+    def look_up(host: str, port: int, **options: Any) -> list[Any]:
+        if host not in known:
+            return real(host, port, **options)
+        if not known[host]:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [
-            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))
-            for address in self.names[host]
-        ]
+        kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*kind, (address, port)) for address in known[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,35 +112,25 @@ async def door_to(node: Node, address: str) -> AsyncIterator[Door]:
         server.close()
 
 
-def in_a_loop_with_names(test: Callable[[Resolving], object]) -> None:
-    with asyncio.Runner(loop_factory=Resolving) as runner:
-        loop = runner.get_loop()
-        assert isinstance(loop, Resolving)
-        work = test(loop)
-        assert asyncio.iscoroutine(work)
-        runner.run(work)
+async def test_a_name_that_moves_is_followed_and_one_without_address_sends_nothing(
+    tmp_path: Path, names: Names
+) -> None:
+    names["app.internal"] = []
+    async with scene(tmp_path / "application", serve) as inside:
+        node = inside.nodes[0]
+        async with (
+            door_to(node, "127.0.0.2") as door,
+            scene(tmp_path, f"http://app.internal:{door.port}", limits={"budget_seconds": 5}) as it,
+        ):
+            it.nodes[0].acts = node.acts
+            await _follow(it, names, door)
 
 
-def test_a_name_that_moves_is_followed_and_one_without_address_sends_nothing(tmp_path: Path) -> None:
-    async def story(loop: Resolving) -> None:
-        loop.names["app.internal"] = []
-        async with scene(tmp_path / "application", serve) as inside:
-            node = inside.nodes[0]
-            async with (
-                door_to(node, "127.0.0.2") as door,
-                scene(tmp_path, f"http://app.internal:{door.port}", limits={"budget_seconds": 5}) as it,
-            ):
-                it.nodes[0].acts = node.acts
-                await _follow(it, loop, door)
-
-    in_a_loop_with_names(story)
-
-
-async def _follow(it: Scene, loop: Resolving, door: Door) -> None:
+async def _follow(it: Scene, names: Names, door: Door) -> None:
     nowhere = it.seen(await it.ask("POST"))
-    loop.names["app.internal"] = ["127.0.0.2"]
+    names["app.internal"] = ["127.0.0.2"]
     there = it.seen(await it.ask("POST"))
-    loop.names["app.internal"] = ["127.0.0.3", "127.0.0.2"]  # the first one is dead
+    names["app.internal"] = ["127.0.0.3", "127.0.0.2"]  # the first one is dead
     door.close_connections()
     beside = it.seen(await it.ask("POST"))
 

@@ -101,7 +101,7 @@ async def test_a_node_that_is_killed_under_load_loses_nothing_and_doubles_nothin
         else:
             assert (each.outcome, sum(each.executions)) == ("executed", 1)
     assert second.acts().total() >= WORKERS * 8
-    assert {each.get("after") for each in _notices(it)} >= {"open", "primary"}
+    assert {each.get("after") for each in _notices(it)} >= {"out-of-service", "primary"}
 
 
 async def test_an_application_that_restarts_is_found_again_and_meanwhile_everybody_is_told_to_come_back(

@@ -52,7 +52,7 @@ def test_four_hours_of_outage_between_rolling_restarts_lose_and_double_nothing(
     assert max(report.attempts) >= 8  # the outage was felt
     assert difference(application.store, expected_directory(tasks, report.done)) == []
     assert gateway.broken_promises() == []
-    assert ("node-1:5501", "open") in gateway.transitions
+    assert ("node-1:5501", "out-of-service") in gateway.transitions
 
 
 def test_if_the_latest_header_wins_an_outage_of_four_hours_loses_what_it_meets() -> None:
@@ -150,7 +150,7 @@ def test_the_primary_is_killed_and_nobody_gets_anything_but_an_answer_or_a_429(c
     assert 1 <= gateway.statuses[429] <= 8  # the writes that were with the node when it died
     assert all(60 <= seconds <= 120 for seconds in retry_afters(visits))
     assert {act.node for act in application.acts if act.at > NOW + 3.1} == {NODES[1]}
-    assert gateway.transitions[:2] == [(NODES[0], "open"), (NODES[1], "primary")]
+    assert gateway.transitions[:2] == [(NODES[0], "out-of-service"), (NODES[1], "primary")]
     assert gateway.with_outcome("unknown") == {each for each, asked in gateway.asked.items() if asked.status == 429}
     assert gateway.broken_promises() == []
 

@@ -102,7 +102,8 @@ def test_a_path_that_could_be_read_two_ways_is_refused(path: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["jira.internal:5501", "http://jira.internal/scim", "http://u:p@jira.internal", "http://jira:0", "http://jira:99999",
-     "http://[::g]:1", "unix:/run/x", "http://jira.internal?x", "http://jira\r\nx", "//jira", "http://ji\u2100ra"],
+     "http://[::g]:1", "http://jira..internal", "http://.jira", f"http://{'x' * 64}.internal", "unix:/run/x",
+     "http://jira.internal?x", "http://jira\r\nx", "//jira", "http://ji\u2100ra"],
 )  # fmt: skip
 def test_what_is_no_origin_is_no_upstream(url: str) -> None:
     with pytest.raises(ValidationError):

@@ -122,6 +122,8 @@ def _reason_of_status(status: int) -> Reason | None:
         return Reason.UPSTREAM_BUSY
     if status in (502, 503, 504):
         return Reason.UPSTREAM_UNAVAILABLE
+    if status == 206:  # a part of an answer, which nobody asked for
+        return Reason.UPSTREAM_BROKEN
     if 300 <= status <= 399 and status != 304:
         return Reason.UPSTREAM_REDIRECT
     return None

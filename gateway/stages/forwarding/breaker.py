@@ -1,8 +1,11 @@
 """A circuit breaker for one node: after failures in a row it is left alone for a while, then tried again. Pure.
 
-    closed --FAILURES in a row--> open --its pause is over, a probe is answered well--> closed
-                                   ^  \\--a probe is answered, but not by SCIM--> half-open --one request well--> closed
-                                   \\--------------- a probe or that request fails, and the pause doubles --------/
+    in-service ---- FAILURES or LOST_PROBES in a row ----> out-of-service, for a pause
+    out-of-service  -- a probe is answered well ---------> in-service, but one failure more puts it out again
+                    -- a probe is answered, but oddly ---> on-trial: it gets one request
+                    -- a probe is lost ------------------> out-of-service, for twice the pause
+    on-trial ------ its request is answered well --------> in-service
+                    -- or not ---------------------------> out-of-service, for twice the pause
 
 Times are loop seconds. `jitter` is a random number from 0 to 1, so that many gateways do not come back at once.
 """
@@ -13,16 +16,17 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 FAILURES = 5  # in a row
+LOST_PROBES = 2  # in a row: nobody may have sent a request for hours
 PAUSE_SECONDS = 1.0  # the first one: a client that was told to come back is lost for a minute
 MAX_PAUSE_SECONDS = 30.0
 
 
 class State(Enum):
-    """What a node is to its tenant's requests."""
+    """What a node is to its tenant's requests; the values are operators' words, for whom an open port is a good one."""
 
-    CLOSED = "closed"  # it gets them
-    OPEN = "open"  # it gets none
-    HALF_OPEN = "half-open"  # it gets one, to see
+    CLOSED = "in-service"  # it gets them
+    OPEN = "out-of-service"  # it gets none
+    HALF_OPEN = "on-trial"  # it gets one, to see
     DRAINED = "drained"  # it gets none, for the settings say so
 
 
@@ -34,6 +38,7 @@ class Breaker:
     failures: int = 0
     pauses: int = 0
     until: float = 0.0  # when the pause is over
+    lost_probes: int = 0  # in a row, that reached nobody
     trial: bool = False  # half-open, and its one request is under way
 
     @property
@@ -50,9 +55,9 @@ def is_untroubled(breaker: Breaker) -> bool:
     return breaker is _UNTROUBLED or breaker == _UNTROUBLED
 
 
-def pause_is_over(breaker: Breaker, now: float) -> bool:
-    """Whether an open breaker waits for a probe."""
-    return breaker.state is State.OPEN and now >= breaker.until
+def probe_is_due(breaker: Breaker, probe_at: float, now: float) -> bool:
+    """Whether to ask a node: at its time, and while it is out of service at the end of each pause."""
+    return now >= breaker.until if breaker.state is State.OPEN else now >= probe_at
 
 
 def began(breaker: Breaker) -> Breaker:
@@ -80,11 +85,17 @@ def after_failure(breaker: Breaker, now: float, jitter: float) -> Breaker:
 
 
 def after_probe(breaker: Breaker, now: float, jitter: float, *, reachable: bool, healthy: bool) -> Breaker:
-    """A probe came back; it speaks only for a node that is out of service.
+    """A probe came back.
 
-    It bears no credential, so it proves little: the first request that fails opens the breaker again, for longer.
+    It bears no credential, so it proves little: the first request that fails opens a breaker again that a probe has
+    closed, for longer.
     """
-    if breaker.state is State.CLOSED or breaker.trial or now < breaker.until:
+    if breaker.state is State.CLOSED:
+        lost = 0 if reachable else breaker.lost_probes + 1
+        if lost >= LOST_PROBES:
+            return _open(breaker, now, jitter)
+        return breaker if lost == breaker.lost_probes else replace(breaker, lost_probes=lost)
+    if breaker.trial or now < breaker.until:
         return breaker
     if healthy:
         return Breaker(failures=FAILURES - 1, pauses=breaker.pauses)

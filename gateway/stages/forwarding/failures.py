@@ -24,6 +24,8 @@ def explain(error: Exception, stage: Stage) -> tuple[Reason, str]:
             return Reason.UPSTREAM_UNREACHABLE if stage is Stage.NOT_SENT else Reason.UPSTREAM_BROKEN, error.note
         case ssl.SSLCertVerificationError():
             return Reason.UPSTREAM_UNREACHABLE, f"TLS: its certificate does not verify: {error.verify_message}"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "HTTP_REQUEST"):
+            return Reason.UPSTREAM_UNREACHABLE, "it does not speak TLS; is it http://?"
         case ssl.SSLError():
             return Reason.UPSTREAM_UNREACHABLE, f"TLS: {_tls_reason(error)}"
         case socket.gaierror():

@@ -80,6 +80,8 @@ class Node:
         try:
             await self._take_place(caller, latest_start)
             try:
+                if self.drained or self.breaker.state is breaker.State.OPEN:
+                    raise Refusal(Reason.UPSTREAM_UNREACHABLE, note="it went out of service meanwhile")
                 connection = self.pool.take() or await self._connect(caller, latest_start)
                 if not connection.was_used and self.origin.tls is None and not connection.is_fit():
                     connection.abort()  # TLS has words of its own to say before any answer
@@ -145,6 +147,11 @@ class Node:
             return
         async with patience(caller, until, "a free connection"):
             await self._waiting.wait(self._give_place_back)
+
+    def turn_waiting_away(self) -> None:
+        """The node is out of service: whoever waits for a place looks for another node now."""
+        while self._waiting.admit_next():
+            self._free -= 1  # each gives a place back that it never had
 
     def _give_place_back(self) -> None:
         if not self._waiting.admit_next():

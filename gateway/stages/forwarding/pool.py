@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.stages.forwarding.connection import UpstreamConnection
+from gateway.stages.forwarding.names import resolve
 
 IDLE_SECONDS = 15.0  # below the keep-alive time of every common application server (Tomcat: 20)
 LIFE_SECONDS = 300.0  # so that a changed address in the DNS is noticed
@@ -44,9 +44,8 @@ async def connect_tcp(
     loop = asyncio.get_running_loop()
     until = loop.time() + max_seconds
     async with asyncio.timeout_at(until):
-        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))[:MAX_ADDRESSES]
-    error: OSError = OSError("the name has no address")
+        addresses = (await resolve(origin.host, origin.port))[:MAX_ADDRESSES]
+    error = OSError()
     for position, address in enumerate(addresses):
         now = loop.time()
         share = (until - now) / (len(addresses) - position)

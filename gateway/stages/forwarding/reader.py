@@ -145,10 +145,16 @@ class AnswerReader:
     def _complete(self) -> None:
         head = self._announced
         assert head is not None  # noqa: S101 - a body follows a head
-        self.keeps_connection = bool(self._parser.should_keep_alive())
+        self.keeps_connection = bool(self._parser.should_keep_alive()) and not _may_have_a_body_all_the_same(head)
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self.answer = WireAnswer(head.version, head.status, head.fields, body)
         self._in_body = False
+
+
+def _may_have_a_body_all_the_same(head: WireAnswer) -> bool:
+    """Whether a 204 or 304 announces a body: some servers send it, and it would be read as the next answer."""
+    found = head.fields.by_name
+    return head.status in (204, 304) and (found.get("content-length", ("0",)) != ("0",) or "transfer-encoding" in found)
 
 
 def _judge_head(head: bytes) -> None:

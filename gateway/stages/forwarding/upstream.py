@@ -34,7 +34,11 @@ from gateway.stages.forwarding.tls import upstream_context
 log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 15.0  # between two probes of a node that serves
+DOUBT_SECONDS = 2.0  # after one that reached nobody
 PROBE_LIMIT_SECONDS = 10.0
+
+
+PRIMARY = "primary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,19 @@ class Upstream:
         self._under_way = 0
         self._unused = asyncio.Event()
         self._unused.set()
-        for node in nodes:
+
+    def take_over(self) -> None:
+        """Own the nodes from now on, and drain those that the settings say; nothing here can fail."""
+        for node, url in zip(self.nodes, self.tenant.upstream, strict=True):
             node.owner = self
+            before, node.drained = node.state, url in self.tenant.upstream_drained
+            if node.drained:
+                node.turn_waiting_away()
+            if node.state is not before:
+                self._tell(node, before.value, node.state.value, "the settings say so")
+        spare = next((node for node in self.nodes if node.state is breaker.State.CLOSED), None)
+        if self._primary.drained and spare is not None:
+            self._move_to(spare)
 
     @property
     def primary(self) -> Node:
@@ -92,14 +107,16 @@ class Upstream:
         tried: set[str] = set()
         verdict: Verdict | None = None
         while (node := self._choose(tried)) is not None:
+            pauses = node.breaker.pauses
             asked = await self._ask(node, request, caller, latest_start, until)
             attempts.append(asked.attempt)
-            if asked.stale:
+            if asked.stale and sum(attempt.stage is Stage.SENT for attempt in attempts) <= 1:
                 node.pool.close_idle()  # they went the same way: the next one is fresh
                 continue
             verdict = _verdict(request.method, asked, node.limits.max_answer_bytes)
             attempts[-1] = _corrected(asked.attempt, verdict)
-            self._note_request(node, verdict, asked.attempt.status)
+            if verdict.reason is None or node.breaker.pauses == pauses:  # else it failed before the pause did its work
+                self._note_request(node, verdict, asked.attempt.status)
             tried.add(node.name)
             if verdict.reason is None or not may_go_to_another_node(request.method, attempts, verdict.reason):
                 break
@@ -129,7 +146,7 @@ class Upstream:
     def nodes_to_probe(self) -> list[Node]:
         """The nodes of which it is time to ask whether they serve."""
         now = self._loop.time()
-        due = [node for node in self.nodes if now >= node.probe_at or breaker.pause_is_over(node.breaker, now)]
+        due = [node for node in self.nodes if breaker.probe_is_due(node.breaker, node.probe_at, now)]
         return [node for node in due if not node.is_probed and node.owner is self]
 
     async def probe(self, node: Node) -> ProbeResult:
@@ -137,16 +154,24 @@ class Upstream:
         if self._closed:
             return ProbeResult(False, False, 0.0, "the upstream's connections are closed")
         node.is_probed = True
+        node.probe_at = self._loop.time() + PROBE_SECONDS
         try:
             request = probe_request(self.tenant).as_bytes(self._hosts[node.name])
             asked = await node.ask_without_a_place(request, PROBE_LIMIT_SECONDS)
         finally:
             node.is_probed = False
-            node.probe_at = self._loop.time() + PROBE_SECONDS * (0.8 + 0.4 * self._jitter())
         result = _probe_result(asked, node.limits.max_answer_bytes)
+        seconds = PROBE_SECONDS if result.reachable else DOUBT_SECONDS
+        node.probe_at = self._loop.time() + seconds * (0.8 + 0.4 * self._jitter())
         node.health = health.after_probe(node.health, result, time.time())
+        # A node that is merely silent may be slow, and serve those who wait; it loses its place only to another one.
+        silent = asked.attempt.stage is not Stage.NOT_SENT and not self._has_another(node)
         after = breaker.after_probe(
-            node.breaker, self._loop.time(), self._jitter(), reachable=result.reachable, healthy=result.healthy
+            node.breaker,
+            self._loop.time(),
+            self._jitter(),
+            reachable=result.reachable or silent,
+            healthy=result.healthy,
         )
         self._set_breaker(node, after, result.note or "a probe was answered well")
         node.pool.close_stale()
@@ -169,6 +194,7 @@ class Upstream:
     async def _ask(
         self, node: Node, request: UpstreamRequest, caller: Caller, latest_start: float, until: float
     ) -> Asked:
+        is_trial = node.breaker.state is breaker.State.HALF_OPEN
         node.breaker = breaker.began(node.breaker)
         try:
             return await node.ask(
@@ -179,7 +205,11 @@ class Upstream:
                 is_read=request.method == "GET",
             )
         finally:
-            node.breaker = breaker.ended(node.breaker)
+            if is_trial:
+                node.breaker = breaker.ended(node.breaker)
+
+    def _has_another(self, node: Node) -> bool:
+        return any(other.admits for other in self.nodes if other is not node)
 
     def _choose(self, tried: set[str]) -> Node | None:
         """The primary if it admits a request, else the next that does; who is in service becomes the primary."""
@@ -195,49 +225,58 @@ class Upstream:
 
     def _move_to(self, node: Node) -> None:
         left, self._primary = self._primary, node
-        self._tell(
-            Transition(self.tenant_name, node.name, "secondary", "primary", f"{left.name} is {left.state.value}")
-        )
+        self._tell(node, "spare", PRIMARY, f"{left.name} is {left.state.value}")
 
     def _note_request(self, node: Node, verdict: Verdict, status: int | None) -> None:
         if verdict.reason is None and breaker.is_untroubled(node.breaker):
             node.health = health.after_request(node.health, None, "", time.time())
             return
         node.health = health.after_request(node.health, verdict.reason, verdict.note, time.time())
-        if verdict.reason in (Reason.CLIENT_GONE, Reason.QUEUE_TIMEOUT):
+        if node.drained or verdict.reason in (Reason.CLIENT_GONE, Reason.QUEUE_TIMEOUT):
             return
         if speaks_against_its_node(verdict.reason, status):
             after = breaker.after_failure(node.breaker, self._loop.time(), self._jitter())
         else:
             after = breaker.after_success(node.breaker)
-        self._set_breaker(node, after, f"{verdict.reason.slug}: {verdict.note}" if verdict.reason else "it answered")
+        self._set_breaker(node, after, verdict.note if verdict.reason else "it answered")
 
     def _set_breaker(self, node: Node, after: breaker.Breaker, why: str) -> None:
         if after is node.breaker:
             return
         before, node.breaker = node.breaker, after
-        if before.state is after.state:
+        if before.state is after.state or node.drained:
             return
         if after.state is breaker.State.OPEN:
             node.pool.close_idle()
-        self._tell(Transition(self.tenant_name, node.name, before.state.value, after.state.value, why))
+            node.turn_waiting_away()
+        self._tell(node, before.state.value, after.state.value, why)
 
-    def _tell(self, transition: Transition) -> None:
-        log.warning(
-            "a node's state changed: %s -> %s: %s",
-            transition.before,
-            transition.after,
-            transition.why,
-            extra={"tenant": transition.tenant_name, "node": transition.node},
+    def _tell(self, node: Node, before: str, after: str, why: str) -> None:
+        bad = after in (breaker.State.OPEN.value, breaker.State.HALF_OPEN.value)
+        log.log(
+            logging.WARNING if bad else logging.INFO,
+            "a node of the upstream is now %s (before: %s): %s",
+            after,
+            before,
+            why,
+            extra={"tenant": self.tenant_name, "node": node.name},
         )
-        self.on_transition(transition)
+        self.on_transition(Transition(self.tenant_name, node.name, before, after, why))
 
     def _why_nobody(self) -> str:
-        return "no node is in service: " + ", ".join(f"{node.name} {node.state.value}" for node in self.nodes)
+        return "no node is in service: " + ", ".join(map(_described, self.nodes))
+
+
+def _described(node: Node) -> str:
+    return f"{node.name} {node.state.value}" + (f" ({node.health.note})" if node.health.note else "")
 
 
 def open_upstreams(
-    tenants: Mapping[str, Tenant], old: Mapping[str, Upstream] | None = None, *, connect: Connect = connect_tcp
+    tenants: Mapping[str, Tenant],
+    old: Mapping[str, Upstream] | None = None,
+    *,
+    connect: Connect = connect_tcp,
+    on_transition: Callable[[Transition], None] = lambda _: None,
 ) -> dict[str, Upstream]:
     """An upstream for each tenant, by name; nodes of `old` that are what the settings say go on with all they know.
 
@@ -245,7 +284,7 @@ def open_upstreams(
 
     Raises:
         OSError: a TLS file cannot be read.
-        ValueError: a credential was not read from its file.
+        ValueError: a credential was not read from its file. In either case `old` is as it was.
     """
     opened = {}
     for name, tenant in tenants.items():
@@ -254,9 +293,9 @@ def open_upstreams(
         tls, files = upstream_context(tenant), _files(tenant)
         nodes = tuple(_node(url, tenant, tls, files, kept, connect) for url in tenant.upstream)
         opened[name] = Upstream(name, tenant, nodes, before.primary.name if before else "")
-    for name, upstream in opened.items():
-        for node, url in zip(upstream.nodes, tenants[name].upstream, strict=True):
-            node.drained = url in tenants[name].upstream_drained
+    for upstream in opened.values():
+        upstream.on_transition = on_transition
+        upstream.take_over()
     return opened
 
 

@@ -173,6 +173,9 @@ def _log_access(trail: Trail) -> None:
         fields["status"] = answer.status
     if reason is not None:
         fields["reason"] = reason.slug
+    if away and trail.delivery is not None:
+        fields["note"] = trail.delivery.note
+        fields["nodes"] = [attempt.node for attempt in trail.delivery.attempts]
     fields["milliseconds"] = round(sum(trail.seconds.values()) * 1000, 2)
     said = "unavailable" if away else "served" if operation and reason is None else "refused"
     access_log.handle(_AccessRecord(level, said, fields))

@@ -19,7 +19,7 @@ from gateway.stages.forwarding.breaker import (
     after_success,
     began,
     ended,
-    pause_is_over,
+    probe_is_due,
 )
 
 NOW = 1000.0
@@ -63,11 +63,20 @@ def test_a_success_while_it_is_open_closes_it() -> None:
     assert after_success(OPEN).admits
 
 
-def test_the_pause_is_over_when_it_is() -> None:
-    assert not pause_is_over(OPEN, OPEN.until - 0.01)
-    assert pause_is_over(OPEN, OPEN.until)
-    assert not pause_is_over(Breaker(), NOW)
-    assert not pause_is_over(HALF_OPEN, NOW + 99)
+def test_a_probe_is_due_at_its_time_and_at_the_end_of_a_pause() -> None:
+    assert not probe_is_due(OPEN, NOW, OPEN.until - 0.01)
+    assert probe_is_due(OPEN, NOW + 99, OPEN.until)
+    assert not probe_is_due(Breaker(), NOW + 1, NOW)
+    assert probe_is_due(Breaker(), NOW, NOW)
+
+
+def test_two_probes_in_a_row_that_reach_nobody_open_it_and_those_that_do_change_nothing() -> None:
+    once = probed(Breaker(), NOW, reachable=False)
+
+    assert once.state is State.CLOSED
+    assert probed(once, NOW, reachable=False).state is State.OPEN
+    assert probed(once, NOW, reachable=True) == Breaker()
+    assert probed(after_success(once), NOW, reachable=False).state is State.CLOSED
 
 
 @pytest.mark.parametrize(
@@ -82,8 +91,8 @@ def test_a_probe_within_the_pause_says_nothing() -> None:
     assert probed(OPEN, OPEN.until - 0.01, healthy=True) is OPEN
 
 
-@pytest.mark.parametrize(("reachable", "healthy"), [(True, True), (True, False), (False, False)])
-def test_a_probe_says_nothing_of_a_node_in_service(reachable: bool, healthy: bool) -> None:
+@pytest.mark.parametrize(("reachable", "healthy"), [(True, True), (True, False)])
+def test_a_probe_that_is_answered_says_nothing_of_a_node_in_service(reachable: bool, healthy: bool) -> None:
     breaker = failed(Breaker(), 2)
 
     assert probed(breaker, NOW, reachable=reachable, healthy=healthy) is breaker

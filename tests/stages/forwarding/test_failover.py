@@ -195,10 +195,10 @@ async def test_each_transition_is_told_once() -> None:
         first, second = (node.name for node in path.upstream.nodes)
 
         assert [(told.node, told.before, told.after) for told in path.transitions] == [
-            (first, "closed", "open"),
-            (second, "secondary", "primary"),
+            (first, "in-service", "out-of-service"),
+            (second, "spare", "primary"),
         ]
-        assert path.transitions[0].why == "upstream-unavailable: status 503"
+        assert path.transitions[0].why == "status 503"
         assert first in path.transitions[1].why
         assert {told.tenant_name for told in path.transitions} == {"jira"}
 
@@ -212,7 +212,7 @@ async def test_one_node_alone_is_left_alone_too_and_nothing_is_sent_meanwhile() 
         assert len(upstream.requests) == FAILURES
         assert (delivery.attempts, delivery.reason) == ((), Reason.UPSTREAM_UNREACHABLE)
         assert delivery.outcome is Outcome.NOT_EXECUTED
-        assert f"{path.node.name} open" in delivery.note
+        assert f"{path.node.name} out-of-service" in delivery.note
         assert path.upstream.healthy is False
 
 
@@ -243,7 +243,7 @@ async def test_a_probe_that_is_answered_well_brings_a_node_back() -> None:
         for _ in range(FAILURES):
             path.upstream._note_request(path.node, Verdict(None, Reason.UPSTREAM_UNAVAILABLE, "note"), 503)
         assert not path.node.admits
-        assert path.upstream.nodes_to_probe() == [path.node]  # never probed yet
+        assert path.upstream.nodes_to_probe() == []  # it is left alone for now
         path.node.breaker = Breaker(State.OPEN, pauses=1, until=0.0)
         path.node.probe_at = path.upstream._loop.time() + 99
         assert path.upstream.nodes_to_probe() == [path.node]  # for its pause is over

@@ -11,7 +11,7 @@ import pytest
 from gateway import __version__
 from gateway.exchange import Stage
 from gateway.refusal import Reason, Refusal
-from gateway.stages.forwarding import open_upstreams
+from gateway.stages.forwarding import Upstream, open_upstreams
 from tests.stages.forwarding.building import (
     BODY,
     OK,
@@ -317,3 +317,31 @@ async def test_a_request_in_the_old_settings_goes_on_while_a_reload_closes_them(
 async def test_a_credential_that_was_not_read_is_noticed_at_the_start() -> None:
     with pytest.raises(ValueError, match="was not read"):
         open_upstreams({"jira": make_tenant(upstream_token=None, upstream_token_file="/secrets/jira")})
+
+
+async def test_a_reload_that_fails_at_a_later_tenant_leaves_the_nodes_where_they_are() -> None:
+    old = open_upstreams({"jira": make_tenant()})
+    unread = make_tenant(upstream_token=None, upstream_token_file="/secrets/wiki")
+    with pytest.raises(ValueError, match="was not read"):
+        open_upstreams({"jira": make_tenant(), "wiki": unread}, old)
+
+    assert old["jira"].nodes_to_probe() == list(old["jira"].nodes), "somebody still looks after them"
+    await old["jira"].aclose()
+
+
+async def test_a_node_that_is_drained_by_a_reload_and_put_back_is_told_of() -> None:
+    told: list[tuple[str, str]] = []
+
+    def open_again(old: dict[str, Upstream], *drained: str) -> dict[str, Upstream]:
+        tenant = make_tenant(upstream_drained=drained)
+        return open_upstreams(
+            {"jira": tenant}, old, on_transition=lambda change: told.append((change.before, change.after))
+        )
+
+    first = open_again({})
+    second = open_again(first, "http://127.0.0.1:1")
+    third = open_again(second)
+
+    assert told == [("in-service", "drained"), ("drained", "in-service")]
+    for upstreams in (first, second, third):
+        await upstreams["jira"].aclose()

@@ -339,3 +339,10 @@ def test_every_chunking_of_a_body_gives_the_body(body: bytes, size: int) -> None
     found = read(data)
     assert found is not None
     assert (found.reason, found.body) == (None, body)
+
+
+def test_an_answer_without_a_body_that_announces_one_is_the_last_of_its_connection() -> None:
+    reader = AnswerReader(99)
+
+    assert reader.feed(b"HTTP/1.1 204 No\r\nContent-Length: 44\r\n\r\n")
+    assert not reader.keeps_connection
