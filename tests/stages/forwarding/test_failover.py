@@ -351,3 +351,23 @@ async def test_a_stale_connection_does_not_cost_a_node_its_one_request_to_see() 
 
         assert delivery.reason is None
         assert path.node.state is State.CLOSED
+
+
+async def test_whoever_waits_for_a_place_at_a_node_that_goes_out_of_service_is_served_by_another() -> None:
+    limits = {"budget_seconds": 5, "connections": 1}
+    async with (
+        path_to_scripts(answers_then_keeps_silent(b""), answers(OK), limits=limits) as (path, nodes),
+        asyncio.TaskGroup() as tasks,
+    ):
+        stuck = tasks.create_task(path.forward(make_operation("POST")))
+        await nodes[0].has_seen(1)
+        waiting = [tasks.create_task(path.forward(make_operation("POST"))) for _ in range(3)]
+        await asyncio.sleep(0)
+        for _ in range(FAILURES):
+            path.upstream._note_request(path.node, Verdict(None, Reason.UPSTREAM_UNAVAILABLE, "note"), 503)
+        found = await asyncio.gather(*waiting)
+        stuck.cancel()
+
+        assert [stages(delivery) for delivery in found] == [[Stage.NOT_SENT, Stage.ANSWERED]] * 3
+        assert (len(nodes[0].requests), len(nodes[1].requests)) == (1, 3)
+    assert path.node._free == 1, "nobody keeps a place that was never there"
