@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -26,10 +26,7 @@ class Tally(Collector):
         registry.register(self)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
-        for values, count in tuple(self.counts.items()):
-            family.add_metric(values, count)
-        yield family
+        yield _counters(self._name, self._documentation, self._labels, self.counts.items())
 
 
 class FollowedTally(Collector):
@@ -39,10 +36,17 @@ class FollowedTally(Collector):
         self._name, self._documentation, self._label, self._counts = name, documentation, label, counts
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(self._name, self._documentation, labels=(self._label,))
-        for value, count in tuple(self._counts.items()):
-            family.add_metric((value,), count)
-        yield family
+        items = (((value,), count) for value, count in tuple(self._counts.items()))
+        yield _counters(self._name, self._documentation, (self._label,), items)
+
+
+def _counters(
+    name: str, documentation: str, labels: Labels, items: Iterable[tuple[Labels, int]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, documentation, labels=labels)
+    for values, count in tuple(items):
+        family.add_metric(values, count)
+    return family
 
 
 class Buckets:

@@ -48,13 +48,6 @@ class Forwarding:
         upstream.reserve()
         return upstream
 
-    async def probe_all(self) -> None:
-        """Probe every node once, all at a time."""
-        async with asyncio.TaskGroup() as probes:
-            for upstream in self.upstreams.values():
-                for node in upstream.nodes:
-                    probes.create_task(upstream.probe(node))
-
     async def aclose(self) -> None:
         """Close every upstream, each after the requests under way there."""
         async with asyncio.TaskGroup() as closing:

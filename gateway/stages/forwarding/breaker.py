@@ -50,11 +50,6 @@ class Breaker:
 _UNTROUBLED = Breaker()
 
 
-def is_untroubled(breaker: Breaker) -> bool:
-    """Whether another success would change nothing."""
-    return breaker is _UNTROUBLED or breaker == _UNTROUBLED
-
-
 def probe_is_due(breaker: Breaker, probe_at: float, now: float) -> bool:
     """Whether to ask a node: at its time, and while it is out of service at the end of each pause."""
     return now >= breaker.until if breaker.state is State.OPEN else now >= probe_at
@@ -70,9 +65,9 @@ def ended(breaker: Breaker) -> Breaker:
     return replace(breaker, trial=False) if breaker.trial else breaker
 
 
-def after_success(breaker: Breaker) -> Breaker:
-    """A request was answered well."""
-    return breaker if is_untroubled(breaker) else _UNTROUBLED
+def after_success(_breaker: Breaker) -> Breaker:
+    """A request was answered well: whatever speaks against the node is forgotten."""
+    return _UNTROUBLED
 
 
 def after_failure(breaker: Breaker, now: float, jitter: float) -> Breaker:

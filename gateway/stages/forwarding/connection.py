@@ -37,16 +37,15 @@ class UpstreamConnection(asyncio.Protocol):
     """A connection that takes bytes only while a request waits for its answer."""
 
     __slots__ = (
-        "_acked", "_answer", "_deadline", "_loop", "_max_answer_bytes", "_on_lost", "_poller", "_reader", "_socket",
+        "_acked", "_answer", "_deadline", "_loop", "_on_lost", "_poller", "_reader", "_socket",
         "_timer", "_transport", "_used", "_whole_at", "_witness", "ends_at",
         "idle_since",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_answer_bytes: int, ends_at: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, ends_at: float) -> None:
         self.ends_at = ends_at  # loop seconds
         self.idle_since = 0.0  # loop seconds
         self._loop = loop
-        self._max_answer_bytes = max_answer_bytes
         self._transport: asyncio.Transport | None = None  # None: not yet, or no longer, connected
         self._socket: socket.socket | None = None
         self._poller: select.poll | None = None

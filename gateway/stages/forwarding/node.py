@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.caller import Caller, patience
 from gateway.exchange import Attempt, Stage
@@ -53,7 +53,7 @@ class Node:
         self.health = Health()
         self.probe_at = 0.0  # loop seconds
         self.is_probed = False
-        self.pool = Pool(origin, limits.max_answer_bytes, connect=connect)
+        self.pool = Pool(origin, connect=connect)
         self._loop = asyncio.get_running_loop()
         self._free = limits.connections
         self._waiting = Queue()
@@ -98,15 +98,12 @@ class Node:
                 self.pool.give_back(connection)
             finally:
                 self._give_place_back()
-        except Refusal as refusal:
-            return Asked(self._attempt(started, stage, None, refusal.note), None, refusal.reason)
-        except (Lost, OSError) as error:
+        except (Refusal, Lost, OSError) as error:
             if isinstance(error, Lost) and error.unsent:
                 stage = Stage.NOT_SENT
-            reason, note = explain(error, stage)
-            safe = stage is Stage.NOT_SENT or (is_read and isinstance(error, Lost))
+            safe = isinstance(error, Lost) and (error.unsent or is_read)
             stale = safe and connection is not None and connection.was_used
-            return Asked(self._attempt(started, stage, None, note), None, reason, stale)
+            return replace(self._failed(started, stage, error), stale=stale)
         return Asked(self._attempt(started, Stage.ANSWERED, answer.status, ""), answer)
 
     async def ask_without_a_place(self, request: bytes, within_seconds: float) -> Asked:
@@ -118,12 +115,15 @@ class Node:
             stage = Stage.SENT
             answer = await connection.ask(request, self.limits.max_answer_bytes, until, until)
             connection.abort()
-        except Refusal as refusal:
-            return Asked(self._attempt(started, stage, None, refusal.note), None, refusal.reason)
-        except (Lost, OSError) as error:
-            reason, note = explain(error, stage)
-            return Asked(self._attempt(started, stage, None, note), None, reason)
+        except (Refusal, Lost, OSError) as error:
+            return self._failed(started, stage, error)
         return Asked(self._attempt(started, Stage.ANSWERED, answer.status, ""), answer)
+
+    def _failed(self, started: float, stage: Stage, error: Refusal | Lost | OSError) -> Asked:
+        if isinstance(error, Refusal):
+            return Asked(self._attempt(started, stage, None, error.note), None, error.reason)
+        reason, note = explain(error, stage)
+        return Asked(self._attempt(started, stage, None, note), None, reason)
 
     def _attempt(self, started: float, stage: Stage, status: int | None, note: str) -> Attempt:
         return Attempt(self.name, time.perf_counter() - started, stage, status, note)

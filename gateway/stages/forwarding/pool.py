@@ -71,14 +71,13 @@ class Pool:
     def __init__(
         self,
         origin: Origin,
-        max_answer_bytes: int,
         *,
         connect: Connect = connect_tcp,
         idle_seconds: float = IDLE_SECONDS,
         life_seconds: float = LIFE_SECONDS,
     ) -> None:
         self.closed = False
-        self._origin, self._max_answer_bytes, self._connect = origin, max_answer_bytes, connect
+        self._origin, self._connect = origin, connect
         self._idle_seconds, self._life_seconds = idle_seconds, life_seconds
         self._loop = asyncio.get_running_loop()
         self._idle: deque[UpstreamConnection] = deque()  # the one used last at the right
@@ -129,7 +128,7 @@ class Pool:
         self.close_idle()
 
     def _make_protocol(self) -> UpstreamConnection:
-        connection = UpstreamConnection(self._loop, self._max_answer_bytes, self._loop.time() + self._life_seconds)
+        connection = UpstreamConnection(self._loop, self._loop.time() + self._life_seconds)
         connection.when_lost(self._forget)
         return connection
 

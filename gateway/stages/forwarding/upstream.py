@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 PROBE_SECONDS = 15.0  # between two probes of a node that serves
 DOUBT_SECONDS = 2.0  # after one that reached nobody
 PROBE_LIMIT_SECONDS = 10.0
-
-
 PRIMARY = "primary"
 
 
@@ -118,7 +116,7 @@ class Upstream:
             if verdict.reason is None or node.breaker.pauses == pauses:  # else it failed before the pause did its work
                 self._note_request(node, verdict, asked.attempt.status)
             tried.add(node.name)
-            if verdict.reason is None or not may_go_to_another_node(request.method, attempts, verdict.reason):
+            if not may_go_to_another_node(request.method, attempts, verdict.reason):
                 break
             if self._loop.time() >= latest_start:
                 break
@@ -228,9 +226,6 @@ class Upstream:
         self._tell(node, "spare", PRIMARY, f"{left.name} is {left.state.value}")
 
     def _note_request(self, node: Node, verdict: Verdict, status: int | None) -> None:
-        if verdict.reason is None and breaker.is_untroubled(node.breaker):
-            node.health = health.after_request(node.health, None, "", time.time())
-            return
         node.health = health.after_request(node.health, verdict.reason, verdict.note, time.time())
         if node.drained or verdict.reason in (Reason.CLIENT_GONE, Reason.QUEUE_TIMEOUT):
             return

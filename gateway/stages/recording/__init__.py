@@ -60,7 +60,6 @@ class Recording:
             Refusal: RECORD_UNAVAILABLE; no answer may be given. Not for reads where `on_failure` is "serve-reads", and
                 not for strangers, who are refused either way.
         """
-
         event = "outcome" if trail.operation else "refusal"
         if trail.client is None:
             if self._stranger_has_a_line(trail.request.address):

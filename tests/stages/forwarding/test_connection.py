@@ -66,7 +66,7 @@ class Peer:
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[UpstreamConnection, Peer, Pool]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        pool = Pool(Origin("127.0.0.1", server.getsockname()[1], None), MiB)
+        pool = Pool(Origin("127.0.0.1", server.getsockname()[1], None))
         connection = await pool.connect(1)
         accepted, _ = server.accept()
         with accepted:
@@ -347,7 +347,7 @@ async def test_an_answer_that_ends_with_its_connection_is_whole_then() -> None:
         await conversation.send(b" 1}")
 
     async with scripted_upstream(play) as upstream:
-        pool = Pool(Origin("127.0.0.1", upstream.port, None), MiB)
+        pool = Pool(Origin("127.0.0.1", upstream.port, None))
         connection = await pool.connect(1)
 
         assert (await ask(connection)).body == b'{"a": 1}'

@@ -55,7 +55,7 @@ async def test_the_measure_of_bytes_is_taken_for_each_answer_anew() -> None:
 async def test_a_connection_given_up_sends_nothing_more() -> None:
     """A close would first flush the rest of a request that nobody waits for, or wait for a TLS farewell."""
     transport = FakeTransport()
-    connection = UpstreamConnection(asyncio.get_running_loop(), max_answer_bytes=1, ends_at=0)
+    connection = UpstreamConnection(asyncio.get_running_loop(), ends_at=0)
     connection.connection_made(transport)
     connection.abort()
 
@@ -229,7 +229,7 @@ async def pool_at(
     upstream: ScriptedUpstream, idle_seconds: float = IDLE_SECONDS, life_seconds: float = LIFE_SECONDS
 ) -> AsyncIterator[Pool]:
     origin = Origin("127.0.0.1", upstream.port, None)
-    pool = Pool(origin, MiB, idle_seconds=idle_seconds, life_seconds=life_seconds)
+    pool = Pool(origin, idle_seconds=idle_seconds, life_seconds=life_seconds)
     try:
         yield pool
     finally:
