@@ -143,6 +143,8 @@ def _is_private(key: str, file: Path) -> Iterator[Problem]:
 
 
 def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    if settings.alerts.webhook_token_file is not None:
+        yield "alerts.webhook_token_file", settings.alerts.webhook_token_file
     for name, tenant in settings.tenants.items():
         key = dotted("tenants", name)
         for field in ("upstream_token_file", "upstream_password_file"):

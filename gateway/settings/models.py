@@ -27,15 +27,18 @@ from gateway.settings.values import (
     SettingsPath,
     Source,
     UpstreamUrl,
+    WebUrl,
     host_and_port,
 )
 
 __all__ = [
     "AdminSection",
+    "AlertsSection",
     "AuditSection",
     "Client",
     "Credential",
     "GatewaySection",
+    "GuardSection",
     "HostPort",
     "LimitsSection",
     "ListenSection",
@@ -147,6 +150,41 @@ class AuditSection(_Section):
     )
     on_failure: Literal["refuse", "serve-reads"] = Field(
         "refuse", description="When the log cannot be written: refuse everything, or go on serving reads."
+    )
+
+
+class AlertsSection(_Section):
+    """[alerts]: whom to tell at once when somebody must decide."""
+
+    webhook_url: WebUrl | None = Field(
+        None, description="Gets a JSON object by POST for each alert, such as a held wave."
+    )
+    webhook_token: SecretStr | None = Field(None, description="The bearer token to show there; better in a file.")
+    webhook_token_file: SettingsPath | None = Field(None, description="A file that holds that token.")
+
+
+class GuardSection(_Section):
+    """[tenants.NAME.guard]: how many people may lose access within a time before somebody must say yes."""
+
+    mode: Literal["hold", "observe", "off"] = Field(
+        "hold", description="hold: a wave waits for a person; observe: the record says what would have been held; off."
+    )
+    people: int = Field(20, ge=1, le=1_000_000, description="More people than this losing access is a wave.")
+    share: float = Field(
+        0.2, gt=0, le=1, description="In a small directory, more than this share of it is one too (3 people at least)."
+    )
+    window_seconds: int = Field(3600, ge=60, le=604_800, description="Within this time.")
+    hold_hours: float = Field(
+        72,
+        gt=0,
+        le=336,
+        description="A wave that nobody has decided on by then is denied; Okta gives up after 85 hours.",
+    )
+    directory_size: int | None = Field(
+        None, ge=1, le=100_000_000, description="How many people there are; else the upstream is asked now and then."
+    )
+    exempt_groups: tuple[str, ...] = Field(
+        (), description="Groups, by id or displayName, whose members may come and go as they like."
     )
 
 
@@ -269,6 +307,7 @@ class Tenant(_Section):
         (), description="The client's secrets; several may be valid at once, so that one can be changed without a gap."
     )
     limits: LimitsSection = LimitsSection()
+    guard: GuardSection = GuardSection()
 
 
 class SourceFeed(_Section):
@@ -284,5 +323,6 @@ class Settings(_Section):
     listen: ListenSection = Field(description="What the client calls.")
     admin: AdminSection = Field(AdminSection(), description="Health and metrics.")
     audit: AuditSection = Field(AuditSection(), description="The record of every request.")
+    alerts: AlertsSection = Field(AlertsSection(), description="Whom to tell when somebody must decide.")
     tenants: Mapping[str, Tenant] = Field(min_length=1, description="Each pairing of a client with an upstream.")
     sources: Mapping[str, SourceFeed] = Field({}, description="Feeds of networks that tenants may name.")

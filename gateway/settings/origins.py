@@ -16,7 +16,7 @@ from gateway.settings.problems import Problem, SettingsInvalid
 PREFIX = "SCIM_GATEWAY__"
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 MAX_FILE_BYTES = 4 << 20
-_SECTIONS = ("gateway", "listen", "admin", "audit", "tenants", "sources")
+_SECTIONS = ("gateway", "listen", "admin", "audit", "alerts", "tenants", "sources")
 
 Raw = dict[str, object]
 

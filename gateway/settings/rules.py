@@ -17,6 +17,7 @@ from gateway.settings.values import FeedCell, host_and_port, parse_source
 Rule = Callable[[Settings], Iterator[Problem]]
 
 MAX_NAME_CHARACTERS = 64
+LONGEST_HOLD_HOURS = 84  # 600 s doubled nine times is 85 hours: the first wait of a hold is 600 s at least
 _NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")  # no "__": it separates the parts of an environment variable
 _INSIDE_SUFFIXES = (".internal", ".intranet", ".local", ".localdomain", ".lan", ".corp", ".home.arpa", ".svc", ".test")
 
@@ -154,6 +155,26 @@ def feeds_are_defined(settings: Settings) -> Iterator[Problem]:
                 yield Problem(dotted("tenants", name, "sources", index), text)
 
 
+def alerts_reach_somebody(settings: Settings) -> Iterator[Problem]:
+    """A held wave waits for a person, so somebody must hear of it; and a token is for one place."""
+    alerts = settings.alerts
+    tokens = [field for field in ("webhook_token", "webhook_token_file") if getattr(alerts, field) is not None]
+    if len(tokens) > 1:
+        yield Problem("alerts.webhook_token", "is given twice; keep webhook_token_file alone")
+    if tokens and alerts.webhook_url is None:
+        yield Problem(f"alerts.{tokens[0]}", "needs webhook_url beside it")
+    if tokens and (alerts.webhook_url or "").startswith("http:"):
+        yield Problem("alerts.webhook_url", "sends its token in the clear; use https", "warning")
+
+
+def a_hold_outlasts_its_client(settings: Settings) -> Iterator[Problem]:
+    """Okta's last attempt comes 85 hours after the first at the latest: a hold beyond that loses tasks."""
+    for name, tenant in settings.tenants.items():
+        if tenant.client.comes_back_on_429_only and tenant.guard.hold_hours > LONGEST_HOLD_HOURS:
+            text = f"is longer than Okta waits for; with {LONGEST_HOLD_HOURS} or less no task ends unseen"
+            yield Problem(dotted("tenants", name, "guard", "hold_hours"), text, "warning")
+
+
 def listeners_are_apart(settings: Settings) -> Iterator[Problem]:
     public, admin = settings.listen.endpoint, settings.admin.endpoint
     if public.port == admin.port != 0 and (public.host == admin.host or {public.host, admin.host} & {"0.0.0.0", "::"}):  # noqa: S104 - compared, not bound
@@ -174,6 +195,8 @@ RULES: tuple[Rule, ...] = (
     upstream_tls_is_whole,
     upstream_in_the_clear_is_inside,
     feeds_are_defined,
+    alerts_reach_somebody,
+    a_hold_outlasts_its_client,
     listeners_are_apart,
 )
 

@@ -20,7 +20,11 @@ def resolve(settings: Settings) -> tuple[Settings, list[Problem]]:
     tenants = {
         name: _resolve_tenant(dotted("tenants", name), tenant, problems) for name, tenant in settings.tenants.items()
     }
-    return settings.model_copy(update={"tenants": tenants}), problems
+    alerts = settings.alerts
+    token = _secret_of("alerts.webhook_token_file", alerts.webhook_token_file, problems)
+    if token is not None:
+        alerts = alerts.model_copy(update={"webhook_token": SecretStr(token)})
+    return settings.model_copy(update={"tenants": tenants, "alerts": alerts}), problems
 
 
 def _resolve_tenant(key: str, tenant: Tenant, problems: list[Problem]) -> Tenant:

@@ -21,6 +21,7 @@ MAX_PATH_CHARACTERS = 256  # Kantega's is 25 characters; a request line must hol
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")  # no escapes, no empty segments: it is compared byte for byte
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
+_URL_PATH = re.compile(r"(?:/[!$&-;=?-Z_a-z~%]*)?")  # RFC 3986, without fragment
 _ORIGIN = re.compile(r"(https?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
 _HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*):([0-9]{1,5})")
 _FEED_CELL = re.compile(r"([a-z0-9]+(?:[_-][a-z0-9]+)*):([A-Za-z0-9._-]+)")
@@ -223,7 +224,22 @@ def _extension_is_an_endpoint(name: str) -> str:
     return name
 
 
+def _web_url_can_be_posted_to(url: str) -> str:
+    origin, slash, path = _split_path(url)
+    if _ORIGIN.fullmatch(origin) is None or not _URL_PATH.fullmatch(slash + path):
+        msg = "must be http://host/path or https://host:port/path, without a user: a token belongs into a file"
+        raise ValueError(msg)
+    return url
+
+
+def _split_path(url: str) -> tuple[str, str, str]:
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + mark + host, slash, path
+
+
 PublicUrl = Annotated[str, AfterValidator(_url_is_public)]
+WebUrl = Annotated[str, AfterValidator(_web_url_can_be_posted_to)]
 Source = Annotated[str, AfterValidator(_source_can_be_read)]
 OperationPattern = Annotated[str, AfterValidator(_pattern_names_operations)]
 Extension = Annotated[str, AfterValidator(_extension_is_an_endpoint)]

@@ -131,3 +131,32 @@ def test_two_listeners_need_two_addresses(public: str, admin: str, taken: bool) 
     listen = {"certificate_file": "c", "key_file": "k", "address": public}
 
     assert bool(found({"jira": GOOD}, listen=listen, admin={"address": admin})) is taken
+
+
+@pytest.mark.parametrize(
+    ("alerts", "problems"),
+    [
+        ({}, []),
+        ({"webhook_url": "https://pager.example.com/x", "webhook_token": "t"}, []),
+        ({"webhook_url": "https://pager.example.com/x", "webhook_token_file": "f"}, []),
+        ({"webhook_url": "http://pager.internal/x"}, []),
+        ({"webhook_url": "http://pager.internal/x", "webhook_token": "t"}, [("alerts.webhook_url", "warning")]),
+        ({"webhook_token_file": "f"}, [("alerts.webhook_token_file", "error")]),
+        (
+            {"webhook_url": "https://pager.example.com", "webhook_token": "t", "webhook_token_file": "f"},
+            [("alerts.webhook_token", "error")],
+        ),
+    ],
+)
+def test_an_alert_has_a_place_to_go_and_one_token(alerts: dict[str, str], problems: list[tuple[str, str]]) -> None:
+    assert found({"jira": GOOD}, alerts=alerts) == problems
+
+
+@pytest.mark.parametrize(
+    ("client", "hours", "warned"),
+    [("okta", 72, False), ("okta", 85, True), ("okta-agent", 100, True), ("entra", 100, False)],
+)
+def test_a_hold_longer_than_okta_waits_is_worth_a_word(client: str, hours: int, warned: bool) -> None:
+    problems = found({"jira": {**GOOD, "client": client, "guard": {"hold_hours": hours}}})
+
+    assert problems == ([("tenants.jira.guard.hold_hours", "warning")] if warned else [])
