@@ -11,10 +11,11 @@ from gateway.scim.filters import MAX_FILTER_BYTES, Filter, parse_value_filter, r
 ENTERPRISE_SCHEMA = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 _ENTERPRISE_FOLDED = ENTERPRISE_SCHEMA.lower()
+_CORE_OF_SCIM_1 = "urn:scim:schemas:core:1.0"
 _CORE_SCHEMAS = (
     "urn:ietf:params:scim:schemas:core:2.0:user",
     "urn:ietf:params:scim:schemas:core:2.0:group",
-    "urn:scim:schemas:core:1.0",
+    _CORE_OF_SCIM_1,
 )
 _VERSIONED_SCHEMA = re.compile(r"urn:[^\s\[\]\"]*:[0-9]+(?:\.[0-9]+)*:[A-Za-z][A-Za-z0-9_-]*", re.IGNORECASE)
 _BRACKETS = re.compile(r"([^\[\]]+)\[(.*)\](?:\.([^\[\]]+))?", re.DOTALL)
@@ -66,8 +67,13 @@ def parse_path(text: str) -> Path:
 
 
 def is_schema(text: str) -> bool:
-    """Whether a path or key names a whole schema: a URN that ends in a version and one name more."""
-    return _VERSIONED_SCHEMA.fullmatch(text) is not None or text.lower() in _CORE_SCHEMAS
+    """Whether a path or key names a whole schema: a URN that ends in a version and one name more.
+
+    The core schema of SCIM 1.1 ends in the version, so what follows it is an attribute.
+    """
+    if _VERSIONED_SCHEMA.fullmatch(text) is None:
+        return text.lower() in _CORE_SCHEMAS
+    return not text.lower().startswith(f"{_CORE_OF_SCIM_1}:")
 
 
 def attribute_name(key: str) -> str:

@@ -97,6 +97,7 @@ def test_an_attribute_has_one_spelling(key: str, name: str) -> None:
         (CORE, True),
         (ENTERPRISE_SCHEMA.lower(), True),
         ("urn:scim:schemas:core:1.0", True),
+        ("urn:scim:schemas:core:1.0:members", False),
         ("urn:example:10:Thing", True),
         (f"{CORE}:active", False),
         ("urn:okta:app:1.0:user:custom", False),
