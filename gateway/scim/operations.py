@@ -16,6 +16,7 @@ from gateway.scim.attributes import attributes_of, check_schemas, schemas_of, va
 from gateway.scim.documents import Document, JsonValue
 from gateway.scim.filters import And, Comparison, Filter, Operator, Or, parse_filter
 from gateway.scim.patches import Change, Op, read_patch
+from gateway.scim.values import read_active, read_members, wrong_value
 
 SEARCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
@@ -44,7 +45,6 @@ NAMES: frozenset[str] = frozenset(
 _MEMBERSHIP = {Op.ADD: "group.members.add", Op.REMOVE: "group.members.remove", Op.REPLACE: "group.members.replace"}
 _TEXTS = frozenset({"id", "externalId", "userName", "displayName"})
 _SIMPLE = _TEXTS | {"active"}
-_BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,11 @@ def _check_values(address: Address, changes: tuple[Change, ...]) -> None:
         if attribute not in _SIMPLE or address.kind is Kind.EXTENSION:
             continue
         if dot or change.filter is not None:
-            raise _wrong_value(attribute, "has neither sub-attributes nor a filter")
+            raise wrong_value(attribute, "has neither sub-attributes nor a filter")
         if attribute == "active":
-            _boolean(change.value)
+            read_active(change.value)
         elif not isinstance(change.value, str | None):
-            raise _wrong_value(attribute, "is a string")
+            raise wrong_value(attribute, "is a string")
         if attribute == "id":
             _check_id(address, change.value)
 
@@ -148,23 +148,14 @@ def _check_id(address: Address, given: JsonValue) -> None:
     if address.resource_id is None or given is None:
         return
     if not isinstance(given, str) or given.casefold() != unquote(address.resource_id).casefold():
-        raise _wrong_value("id", "is another one than the address names")
-
-
-def _boolean(value: JsonValue) -> bool | None:
-    """A boolean, or Entra's "False"; null, which takes the value away, is None."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in _BOOLEANS:
-        return _BOOLEANS[value.lower()]
-    raise _wrong_value("active", "is a boolean")
+        raise wrong_value("id", "is another one than the address names")
 
 
 def _name_of_patch(address: Address, changes: tuple[Change, ...]) -> str:
     attributes = {change.attribute for change in changes} - {"id"}  # Okta repeats the id in path-less values
     ops = {change.op for change in changes}
     if address.kind is Kind.USERS and attributes == {"active"} and Op.REMOVE not in ops:
-        states = {_boolean(change.value) for change in changes if change.attribute == "active"}
+        states = {read_active(change.value) for change in changes if change.attribute == "active"}
         if states in ({True}, {False}):
             return "user.activate" if states == {True} else "user.deactivate"
     if address.kind is Kind.GROUPS and attributes == {"members"} and len(ops) == 1:
@@ -197,19 +188,9 @@ def _members(changes: tuple[Change, ...]) -> Iterable[str]:
         if change.attribute.partition(".")[0] == "members":
             yield from _ids_in_filter(change.filter)
         if change.attribute == "members":
-            yield from _ids_in_value(change.value)
+            yield from read_members(change.value)
         elif change.attribute == "members.value" and isinstance(change.value, str):
             yield change.value
-
-
-def _ids_in_value(value: JsonValue) -> Iterable[str]:
-    """The ids of `[{"value": id}]`; one object without its list counts, as some servers take it."""
-    listed = [] if value is None else value if isinstance(value, list) else [value]
-    for member in listed:
-        identifier = value_of(member, "value") if isinstance(member, dict) else None
-        if not isinstance(identifier, str):
-            raise _wrong_value("members", "holds objects with a string as their value")
-        yield identifier
 
 
 def _ids_in_filter(condition: Filter | None) -> Iterable[str]:
@@ -225,7 +206,3 @@ def _texts(changes: tuple[Change, ...]) -> dict[str, str]:
     """The strings that attributes are set to; the last one counts."""
     given = (change for change in changes if change.op is not Op.REMOVE)
     return {change.attribute: change.value for change in given if isinstance(change.value, str)}
-
-
-def _wrong_value(attribute: str, rule: str) -> Refusal:
-    return Refusal(Reason.VALUE_MALFORMED, note=f"{attribute} {rule}")
