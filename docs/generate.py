@@ -61,6 +61,7 @@ ADVICE: dict[Reason, str] = {
     Reason.PATH_MALFORMED: "The note in the audit log names the place.",
     Reason.FILTER_MALFORMED: "The note in the audit log names the place. A matching attribute in the client may be odd.",
     Reason.VALUE_MALFORMED: "Such as `active` that is neither a boolean nor its string; correct the mapping in the client.",
+    Reason.MEMBERS_MISSING: "Some servers empty the group then, others leave it as it is; see docs/scim-divergences.md.",
     Reason.QUERY_MALFORMED: "A repeated query parameter.",
     Reason.OPERATION_FORBIDDEN: "The tenant's `operations` do not list it; or a password alone, with `sync_passwords` off.",
     Reason.BULK_FORBIDDEN: "Bulk is not offered; neither Okta nor Entra uses it.",

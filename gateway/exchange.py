@@ -10,6 +10,7 @@ from enum import Enum
 from typing import NewType
 
 from gateway.refusal import Reason, Refusal
+from gateway.scim.access import Taking
 from gateway.scim.addresses import Address
 from gateway.scim.documents import Document
 from gateway.settings.models import Tenant
@@ -85,6 +86,7 @@ class Operation:
     resource_name: str | None = None  # displayName or userName a create or replace gives
     dropped: tuple[str, ...] = ()  # attributes the policy took out, such as "password"
     writes: bool = False
+    takes: Taking | None = None  # whose access; None when nobody loses any
 
 
 class Stage(Enum):

@@ -194,6 +194,13 @@ class Reason(Enum):
         Fault.CLIENT,
         "A value has the wrong type for its attribute.",
     )
+    MEMBERS_MISSING = (
+        "members-missing",
+        400,
+        "invalidValue",
+        Fault.CLIENT,
+        "The PUT of a group must name its members, [] for none: without them nobody can tell who stays.",
+    )
     QUERY_MALFORMED = (
         "query-malformed",
         400,

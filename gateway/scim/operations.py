@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from gateway.refusal import Reason, Refusal
+from gateway.scim.access import Taking, taken
 from gateway.scim.addresses import Address, Kind, methods_of
 from gateway.scim.attributes import attributes_of, check_schemas, schemas_of, value_of
 from gateway.scim.documents import Document, JsonValue
@@ -64,6 +65,7 @@ class Understanding:
     attributes: tuple[str, ...] = ()  # names it writes, as attribute_name spells them; never values
     people: tuple[Who, ...] = ()  # of a group: the members that the request names
     resource_name: str | None = None  # the userName or displayName that it gives
+    takes: Taking | None = None  # whose access; None when nobody loses any
 
     @property
     def writes(self) -> bool:
@@ -76,7 +78,7 @@ def understand(method: str, address: Address, document: Document | None) -> Unde
 
     Raises:
         Refusal: METHOD_NOT_ALLOWED, BODY_MISSING, MESSAGE_MALFORMED, PATCH_MALFORMED, PATH_MALFORMED,
-            FILTER_MALFORMED, VALUE_MALFORMED.
+            FILTER_MALFORMED, VALUE_MALFORMED, MEMBERS_MISSING.
     """
     allowed = methods_of(address)
     if method not in allowed:
@@ -85,7 +87,8 @@ def understand(method: str, address: Address, document: Document | None) -> Unde
     if method == "GET":
         return Understanding(f"{subject}.{_reading_verb(address)}", people=_people(address, (), {}))
     if method == "DELETE":
-        return Understanding(f"{subject}.delete", people=_people(address, (), {}))
+        people = _people(address, (), {})
+        return Understanding(f"{subject}.delete", people=people, takes=taken(method, address, ()))
     if document is None:
         raise Refusal(Reason.BODY_MISSING)
     if address.kind is Kind.BULK:
@@ -101,6 +104,7 @@ def understand(method: str, address: Address, document: Document | None) -> Unde
         attributes=tuple(dict.fromkeys(change.attribute for change in changes)),
         people=_people(address, changes, texts),
         resource_name=texts.get("userName") or texts.get("displayName"),
+        takes=taken(method, address, changes),
     )
 
 

@@ -140,6 +140,8 @@ DEEP = b"[" * 10_000 + b"]" * 10_000
         ("POST", "/Users", USER + b"}", {"X": "no type at all"}, 415, "media-type-unsupported"),
         ("POST", "/Users", USER + b"}", {"Content-Type": SCIM, "Content-Encoding": "gzip"}, 415, "coding-unsupported"),
         ("POST", "/Users", USER + b',"active":"perhaps"}', {"Content-Type": SCIM}, 400, "value-malformed"),
+        ("PUT", "/Users/1", USER + b',"active":null}', {"Content-Type": SCIM}, 400, "value-malformed"),
+        ("PUT", "/Groups/1", b'{"displayName":"g"}', {"Content-Type": SCIM}, 400, "members-missing"),
         ("PATCH", "/Users/1", b'{"schemas":[],"Operations":[]}', {"Content-Type": SCIM}, 400, "patch-malformed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

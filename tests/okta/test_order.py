@@ -101,7 +101,7 @@ async def mixed_writes(gateway: VirtualGateway, seed: int) -> None:
                 ("PUT", user, {"userName": f"person{number}"}),
                 ("PATCH", group, membership_change((), (member,))),
                 ("PATCH", group, membership_change((member,), ())),
-                ("PUT", group, {"displayName": f"group{number}"}),
+                ("PUT", group, {"displayName": f"group{number}", "members": []}),
             ])  # fmt: skip
             assert (await gateway.send(f"w{worker}.{step}", method, path, document).answer)[0] == 200
             await asyncio.sleep(chance.choice([0, chance.random() * 0.1]))

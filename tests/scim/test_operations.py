@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,8 @@ BO = "b2d9d0b4-33c1-4a0f-8a43-0e0c8a3b7f02"
 
 
 def judge(method: str, path: str, document: Document | None = None) -> Understanding:
-    return understand(method, read_address(path, ("Roles",)), document)
+    """All but whose access it takes: test_access.py judges that."""
+    return replace(understand(method, read_address(path, ("Roles",)), document), takes=None)
 
 
 def patched(*operations: JsonValue) -> Document:
@@ -96,8 +99,8 @@ def test_okta_creating_a_user_is_understood() -> None:
         (
             "/Users/1",
             "PUT",
-            {"userName": None, "active": None, "addresses": None},
-            Understanding("user.replace", ("userName", "active", "addresses"), (Who("1"),)),
+            {"userName": None, "addresses": None},
+            Understanding("user.replace", ("userName", "addresses"), (Who("1"),)),
         ),
         (
             "/Users",
@@ -117,7 +120,7 @@ def test_okta_creating_a_user_is_understood() -> None:
             {"displayName": "g", "Members": [{"Value": ADA, "display": "ada"}, {"value": BO}, {"value": ADA}]},
             Understanding("group.replace", ("displayName", "members"), (Who(ADA), Who(BO)), "g"),
         ),
-        ("/Groups/1", "PUT", {"members": None}, Understanding("group.replace", ("members",))),
+        ("/Groups", "POST", {"members": None}, Understanding("group.create", ("members",))),
         ("/Me", "PUT", {"userName": "a"}, Understanding("me.replace", ("userName",), (Who(None, "a"),), "a")),
         ("/Me", "POST", {"userName": "a"}, Understanding("me.create", ("userName",), (Who(None, "a"),), "a")),
         ("/Roles", "POST", {"active": "maybe", "id": 1}, Understanding("extension.create", ("active", "id"))),
@@ -147,9 +150,6 @@ def test_a_resource_is_understood(path: str, method: str, document: Document, ex
         ([{"op": "replace", "path": "active", "value": False}] * 2, "user.deactivate"),
         ([{"op": "replace", "value": {"active": a}} for a in (True, False)], "user.patch"),
         ([{"op": "replace", "value": {"active": False, "title": "x"}}], "user.patch"),
-        ([{"op": "replace", "value": {"active": None}}], "user.patch"),
-        ([{"op": "remove", "path": "active"}], "user.patch"),
-        ([{"op": "remove", "path": "active", "value": True}], "user.patch"),
         ([{"op": "replace", "value": {"id": "1"}}], "user.patch"),
         ([{"op": "replace", "value": {}}], "user.patch"),
         ([{"op": "replace", "path": "members", "value": []}], "user.patch"),

@@ -109,6 +109,7 @@ def inspect(outline: Outline, body: bytes, request: Request, client: Client) -> 
         resource_name=understanding.resource_name,
         dropped=dropped,
         writes=request.method not in _READS and not outline.address.search,
+        takes=understanding.takes,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.exchange import Operation
 from gateway.refusal import Reason, Refusal
+from gateway.scim.access import Loss, Taking
 from gateway.stages.inspection import inspect, survey
 from tests.worlds import PATH, PUBLIC_URL, client, request
 
@@ -77,6 +78,13 @@ def test_what_was_judged_goes_on_byte_for_byte() -> None:
     body = b'{ "schemas": ["' + USER.encode() + b'"], "userName":"a\\u0062", "active" : true }'
 
     assert judged("POST", "/Users", body).body == body
+
+
+def test_an_operation_says_whose_access_it_takes() -> None:
+    deactivation = judged("PATCH", "/Users/a%40b", patch({"op": "replace", "value": {"active": False}}))
+
+    assert deactivation.takes == Taking(Loss.DEACTIVATED, ("a@b",))
+    assert judged("GET", "/Users/1").takes is None
 
 
 def test_a_query_goes_on_byte_for_byte() -> None:
