@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rehearsal": {"scim"},
     "app": {"settings", "stages", "pipeline", "server", "state", "journal", "metrics", "admin", "webhook", "vitals"},
     "vitals": {"admin", "metrics", "stages", "app"},  # beside app, which would not fit in a head with it
-    "cli": {"settings", "audit", "journal", "rehearsal", "app"},
+    "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
     "__main__": {"cli"},
 }
 
