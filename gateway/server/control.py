@@ -88,18 +88,13 @@ class ControlSocket:
         self._path, self._handlers = path, handlers
         self._limits = limits or Limits()
         self._tasks = asyncio.TaskGroup()
-        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._conversations: set[asyncio.Task[None]] = set()
         self._busy: set[asyncio.Task[None]] = set()  # those with a command under way, until its answer is given
         self._stopping = False
 
     async def __aenter__(self) -> Self:
         """Raises: OSError when there can be no socket at the path; its text says why."""
-        try:
-            _listen(self._listening, self._path, self._limits.connections)
-        except OSError:
-            self._listening.close()
-            raise
+        self._listening = _listen(self._path, self._limits.connections)
         await self._tasks.__aenter__()
         self._accepting = self._tasks.create_task(self._accept())
         return self
@@ -284,12 +279,13 @@ def control_address(path: Path) -> Iterator[str]:
         os.close(directory)
 
 
-def _listen(listening: socket.socket, path: Path, backlog: int) -> None:
-    """Bind and listen at `path`, for its owner and group.
+def _listen(path: Path, backlog: int) -> socket.socket:
+    """A socket that listens at `path`, for its owner and group.
 
     Raises:
         OSError: something else is there, or it cannot be made.
     """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.setblocking(False)
     try:
         _remove_stale(path)
@@ -298,7 +294,9 @@ def _listen(listening: socket.socket, path: Path, backlog: int) -> None:
             # SECURITY: before listen(): nobody can connect until the mode is what it shall be.
             Path(address).chmod(0o660)
         listening.listen(backlog)
+        return listening
     except OSError as error:
+        listening.close()
         raise OSError(error.errno, f"no control socket can be made: {error.strerror or error}", str(path)) from error
 
 
