@@ -78,7 +78,7 @@ class Operation:
     name: str  # "user.create", "group.members.add", ...; the list is scim.operations.NAMES
     method: str
     address: Address
-    query: str | None  # forwarded byte for byte
+    query: str | None  # forwarded as it came, but for the flags in an Entra tenant's URL
     body: bytes  # forwarded as judged; b"" for none
     fields: tuple[tuple[str, str], ...]  # what is passed on of the request's header: the allow-list only
     attributes: tuple[str, ...] = ()  # names the operation writes, never values

@@ -50,9 +50,22 @@ Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Mapping[str, 
 _BOUNDS = ((1024, 256), (256, 64), (64, 8))
 _CUT = "...(cut)"
 _OUR_TOKEN = re.compile(r"scimgw_[0-9A-Za-z_]+")  # somebody may have put one into a path
-_PARAMETERS = frozenset(
-    ("filter", "attributes", "excludedattributes", "sortby", "sortorder", "startindex", "count", "cursor")
+_SCIM_PARAMETERS = (
+    "filter",
+    "attributes",
+    "excludedattributes",
+    "sortby",
+    "sortorder",
+    "startindex",
+    "count",
+    "cursor",
 )
+_ENTRA_FLAGS = (
+    "aadoptscim062020",
+    "azureadscimpatch2017",
+    "azureadscimpatch062020",
+)  # how it was told to spell a PATCH
+_PARAMETERS = frozenset((*_SCIM_PARAMETERS, *_ENTRA_FLAGS))
 
 
 def intent_line(trail: Trail, *, now: float, instance: str) -> bytes:
@@ -171,7 +184,7 @@ def _attempt(attempt: Attempt) -> dict[str, Value]:
 
 
 def _parameters(query: str) -> tuple[str, ...]:
-    """The names of SCIM's own query parameters; any other may be a secret without a name, and shows as "other"."""
+    """The names of SCIM's query parameters and Entra's flags; any other may be a secret, and shows as "other"."""
     if not query:
         return ()
     names = {part.partition("=")[0] for part in query.split("&") if part}

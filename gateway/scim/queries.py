@@ -10,6 +10,10 @@ from gateway.scim.filters import parse_filter
 # RFC 7644 section 3.4.2, in lower case: some servers compare parameter names without it.
 _ONCE = frozenset({"filter", "sortby", "sortorder", "startindex", "count", "attributes", "excludedattributes"})
 
+# In lower case. They stand in Entra's Tenant URL and tell Entra itself how to spell a PATCH; the third is the name
+# that a picture in Microsoft's documentation showed for the first.
+_ENTRA_FLAGS = frozenset({"aadoptscim062020", "azureadscimpatch2017", "azureadscimpatch062020"})
+
 
 def read_query(query: str | None) -> tuple[tuple[str, str], ...]:
     """The parameters, decoded ("+" is a space), in their order. Names that SCIM does not know pass.
@@ -29,6 +33,23 @@ def read_query(query: str | None) -> tuple[tuple[str, str], ...]:
         if name.lower() == "filter":
             parse_filter(value)
     return parameters
+
+
+def without_entra_flags(query: str | None) -> str | None:
+    """The query without Entra's flags, the rest byte for byte as it came; None when nothing is left.
+
+    Nobody documents where Entra puts what the Tenant URL holds, so a flag counts anywhere, with a value or without.
+
+    Raises:
+        Refusal: QUERY_MALFORMED, as `read_query` does.
+    """
+    if not query:
+        return query
+    pieces = query.split("&")
+    kept = [piece for piece in pieces if _decoded(piece.partition("=")[0]).lower() not in _ENTRA_FLAGS]
+    if len(kept) == len(pieces):
+        return query
+    return "&".join(kept) or None
 
 
 def _decoded(text: str) -> str:

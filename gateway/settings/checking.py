@@ -5,13 +5,13 @@ To add a look: write a function, add it to LOOKS, add its tests. Every look alwa
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gateway.settings import pairs
+from gateway.settings.feeds import FORMS, Feed, FeedInvalid, cells_like, read_feed
 from gateway.settings.models import Credential, Settings, Tenant
 from gateway.settings.problems import Problem, dotted
 from gateway.settings.secrets import read_secret
@@ -76,26 +76,17 @@ def credentials_are_in_date(settings: Settings, now: float) -> Iterator[Problem]
 
 
 def feeds_are_usable(settings: Settings, _now: float) -> Iterator[Problem]:
-    """Each feed's file is readable JSON with networks, and holds the cells that tenants name."""
+    """Each feed's file can be read and used, and holds the cells that tenants name."""
     for name, feed in settings.sources.items():
         key = dotted("sources", name, "file")
         try:
-            document = json.loads(feed.file.read_bytes())
+            held = read_feed(feed.file.read_bytes())
         except OSError as error:
             yield Problem(key, f"{feed.file} cannot be read: {error.strerror}")
-            continue
-        except (ValueError, RecursionError):
-            yield Problem(key, f"{feed.file} is not JSON; it has the form of Okta's ip_ranges.json")
-            continue
-        cells = (
-            {c for c, inner in document.items() if isinstance(inner, dict) and inner.get("ip_ranges")}
-            if isinstance(document, dict)
-            else set()
-        )
-        if not cells:
-            yield Problem(key, f"{feed.file} holds no networks; it has the form of Okta's ip_ranges.json")
-            continue
-        yield from _cells_exist(settings, name, cells)
+        except FeedInvalid as error:
+            yield Problem(key, f"{feed.file} {error}; {FORMS}")
+        else:
+            yield from _cells_exist(settings, name, held)
 
 
 def directories_are_usable(settings: Settings, _now: float) -> Iterator[Problem]:
@@ -178,13 +169,12 @@ def _upstream_secret_is_strong(key: str, tenant: Tenant) -> Iterator[Problem]:
             yield Problem(f"{key}.{field}", f"{why}; let the application make a stronger one", "warning")
 
 
-def _cells_exist(settings: Settings, feed: str, cells: set[str]) -> Iterator[Problem]:
-    for name, tenant in settings.tenants.items():
+def _cells_exist(settings: Settings, name: str, feed: Feed) -> Iterator[Problem]:
+    for tenant_name, tenant in settings.tenants.items():
         for index, entry in enumerate(tenant.sources):
             source = parse_source(entry)
-            if isinstance(source, FeedCell) and source.feed == feed and source.cell not in cells:
-                some = ", ".join(sorted(cells)[:8])
+            if isinstance(source, FeedCell) and source.feed == name and not feed.get(source.cell):
                 yield Problem(
-                    dotted("tenants", name, "sources", index),
-                    f"names the cell {source.cell}, which the feed has not; it has {some}",
+                    dotted("tenants", tenant_name, "sources", index),
+                    f"names the cell {source.cell}, which the feed has not; it has {cells_like(source.cell, feed)}",
                 )

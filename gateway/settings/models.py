@@ -296,7 +296,8 @@ class Tenant(_Section):
     )
     upstream_key_file: SettingsPath | None = Field(None, description="PEM: its private key, without a passphrase.")
     sources: tuple[Source, ...] = Field(
-        (), description='Networks that may call: CIDRs, or feeds as "okta:us_cell_1"; empty: from anywhere.'
+        (),
+        description='Networks that may call: CIDRs, or feeds as "okta:us_cell_1"; empty: from anywhere.',
     )
     sync_passwords: bool = Field(False, description="Pass `password` on; else it is dropped from writes.")
     operations: tuple[OperationPattern, ...] = Field(
@@ -311,7 +312,7 @@ class Tenant(_Section):
 
 
 class SourceFeed(_Section):
-    """[sources.NAME]: a file of networks, in the form of Okta's ip_ranges.json."""
+    """[sources.NAME]: a file of networks, in the form of Okta's ip_ranges.json or of Azure's ServiceTags file."""
 
     file: SettingsPath = Field(description="The file; reread when it changes.")
 

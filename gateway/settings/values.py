@@ -168,7 +168,7 @@ UpstreamUrl = Annotated[str, AfterValidator(_upstream_is_an_origin)]
 
 @dataclass(frozen=True, slots=True)
 class FeedCell:
-    """A part of a feed: `okta:us_cell_1` is the cell us_cell_1 of [sources.okta]."""
+    """A part of a feed: `okta:us_cell_1` is the cell us_cell_1 of [sources.okta], `azure:AzureSQL.WestUS` a tag."""
 
     feed: str
     cell: str

@@ -64,6 +64,13 @@ def test_an_intent_says_who_wants_what_of_whom() -> None:
     }
 
 
+@pytest.mark.parametrize("flag", ["aadOptscim062020", "AzureAdScimPatch2017", "AzureAdScimPatch062020"])
+def test_how_entra_was_told_to_spell_a_patch_is_on_record(flag: str) -> None:
+    request = worlds.request(target=f"{worlds.PATH}/Users?{flag}&filter=userName%20eq%20%22ada%22")
+
+    assert read(intent(trails.served(operation=trails.write(), request=request)))["query"] == sorted([flag, "filter"])
+
+
 def test_an_outcome_says_what_the_client_got_and_what_is_known_of_the_upstream() -> None:
     record = read(outcome(trails.served()))
 

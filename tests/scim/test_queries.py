@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.refusal import Reason, Refusal
-from gateway.scim.queries import read_query
+from gateway.scim.queries import read_query, without_entra_flags
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,51 @@ def test_no_text_makes_the_reader_fall(query: str) -> None:
         read_query(query)
     except Refusal as refusal:
         assert refusal.reason in (Reason.QUERY_MALFORMED, Reason.FILTER_MALFORMED)
+
+
+FILTER = "filter=userName+eq+%22a%2Bb%40example.com%22"
+
+
+@pytest.mark.parametrize("flag", ["aadOptscim062020", "AzureAdScimPatch2017", "AzureAdScimPatch062020"])
+@pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        ("{flag}", None),
+        ("{flag}=", None),
+        ("{flag}=true", None),
+        ("&{flag}", None),
+        ("{flag}&{flag}=", None),
+        (f"{{flag}}&{FILTER}", FILTER),
+        (f"{FILTER}&{{flag}}=", FILTER),
+        (f"excludedAttributes=members&{{flag}}&{FILTER}", f"excludedAttributes=members&{FILTER}"),
+        (f"a=1&&{{flag}}&{FILTER}&b", f"a=1&&{FILTER}&b"),
+    ],
+)
+def test_entras_flag_is_cut_out_wherever_it_stands_and_the_rest_stays(query: str, left: str | None, flag: str) -> None:
+    for spelling in (flag, flag.lower(), f"%{ord(flag[0]):x}{flag[1:]}"):
+        assert without_entra_flags(query.format(flag=spelling)) == left
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        None,
+        "",
+        "&",
+        FILTER,
+        "x=aadOptscim062020",
+        "filter=a+eq+%22aadOptscim062020%22",
+        "aadOptscim0620201",
+        "%20a=%7E",
+    ],
+)
+def test_a_query_without_a_flag_stays_as_it_came(query: str | None) -> None:
+    assert without_entra_flags(query) == query
+
+
+@given(st.lists(st.sampled_from(["", "a", "filter=x%20pr", "b=%2B+c", "aadOptscim062020", "aadOptscim062020="])))
+def test_what_is_left_of_a_query_says_the_same_but_for_the_flag(pieces: list[str]) -> None:
+    flags = {"aadOptscim062020", "aadOptscim062020="}
+    left = without_entra_flags("&".join(pieces)) or ""
+
+    assert left == "&".join(piece for piece in pieces if piece not in flags)

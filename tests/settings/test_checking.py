@@ -11,6 +11,7 @@ import trustme
 
 from gateway.settings.reading import examine
 from tests.settings.files import spoil, write_good, write_private
+from tests.settings.test_feeds import service_tags, tag
 from tests.worlds import TOKEN, sha256
 
 FAR = datetime.datetime(3500, 1, 1, tzinfo=datetime.UTC)  # trustme's authorities end with the year 2999
@@ -70,6 +71,25 @@ def test_a_file_that_is_missing_or_wrong_is_named(
     tmp_path: Path, name: str, content: str | None, key: str, says: str
 ) -> None:
     assert says in said(spoil(tmp_path, **{name: content}), key)
+
+
+def test_a_tag_that_azures_file_has_not_is_named_with_those_it_has(tmp_path: Path) -> None:
+    tags = service_tags(
+        tag("AzureActiveDirectory", "192.0.2.0/25"), tag("AzureSQL.WestEurope", "192.0.2.0/25")
+    ).decode()
+    ask = ('"okta:us_cell_1"', '"okta:AzureActiveDirectory.WestEurope"')
+    text = said(spoil(tmp_path, ask, **{"ranges.json": tags}), "tenants.jira.sources.0")
+
+    assert "AzureActiveDirectory.WestEurope, which the feed has not" in text
+    assert "it has AzureActiveDirectory, AzureSQL.WestEurope" in text
+    good = spoil(tmp_path, ('"okta:us_cell_1"', '"okta:AzureSQL.WestEurope"'), **{"ranges.json": tags})
+    assert said(good, "tenants.jira.sources.0") == ""
+
+
+def test_a_network_that_is_none_is_found_before_the_start(tmp_path: Path) -> None:
+    file = spoil(tmp_path, **{"ranges.json": '{"us_cell_1": {"ip_ranges": ["192.0.2.1/25"]}}'})
+
+    assert "no network" in said(file, "sources.okta.file")
 
 
 def test_a_directory_in_place_of_a_file_is_said_so(tmp_path: Path) -> None:

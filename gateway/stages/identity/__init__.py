@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from gateway.exchange import Client, Request
 from gateway.refusal import Reason, Refusal
+from gateway.settings.feeds import FeedInvalid
 from gateway.settings.models import Settings, Tenant
 from gateway.stages.identity.credentials import CredentialIndex, Known
 from gateway.stages.identity.feeds import Feeds
-from gateway.stages.identity.sources import FeedInvalid
 from gateway.state.failures import Failures
 from gateway.state.last_use import LastUse, Use
 from gateway.wire.target import host_is_wellformed, read_target

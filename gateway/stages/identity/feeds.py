@@ -9,17 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.settings.feeds import MAX_FEED_BYTES, Feed, FeedInvalid, read_feed
 from gateway.settings.models import Settings, SourceFeed, Tenant
 from gateway.settings.values import FeedCell, parse_source
-from gateway.stages.identity.sources import (
-    MAX_FEED_BYTES,
-    Feed,
-    FeedInvalid,
-    Networks,
-    networks_of,
-    read_feed,
-    refuse_shrunken,
-)
+from gateway.stages.identity.sources import Networks, networks_of, refuse_shrunken
 
 log = logging.getLogger(__name__)
 
@@ -112,10 +105,7 @@ def _next(state: FeedState, file: Path, used_cells: tuple[str, ...]) -> FeedStat
 
 def _read(file: Path) -> bytes:
     with file.open("rb") as opened:
-        content = opened.read(MAX_FEED_BYTES + 1)
-    if len(content) > MAX_FEED_BYTES:
-        raise OSError(0, f"larger than {MAX_FEED_BYTES} bytes")
-    return content
+        return opened.read(MAX_FEED_BYTES + 1)  # more is refused, not read
 
 
 def _say(name: str, before: FeedState, after: FeedState) -> None:

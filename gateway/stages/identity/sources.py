@@ -1,55 +1,16 @@
-"""Sources: the networks a tenant's client calls from. Pure.
-
-A feed is a file in the form of Okta's ip_ranges.json: {"us_cell_1": {"ip_ranges": ["192.0.2.0/25"]}, ...}.
-"""
+"""Sources: the networks a tenant's client calls from, and which feeds of them are believed. Pure."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from gateway.settings.feeds import Feed, FeedInvalid
 from gateway.settings.models import Network
 from gateway.settings.values import FeedCell, parse_source
 
-MAX_FEED_BYTES = 4 << 20
 MAX_KNOWN_ADDRESSES = 4096
-
-
-class FeedInvalid(Exception):
-    """A feed cannot be used; the text says why, for operators."""
-
-
-Feed = Mapping[str, tuple[Network, ...]]  # cell -> networks
-
-
-def read_feed(content: bytes) -> Feed:
-    """Read a feed's file; what it holds beside cells with `ip_ranges` is passed over.
-
-    Raises:
-        FeedInvalid: it is no such file, holds no network, or one that is none.
-    """
-    try:
-        document = json.loads(content)
-        cells = {
-            cell: tuple(map(_network, inner["ip_ranges"]))
-            for cell, inner in document.items()
-            if isinstance(inner, dict) and isinstance(inner.get("ip_ranges"), list)
-        }
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise FeedInvalid(f"not a file of networks: {error}") from error
-    if not any(cells.values()):
-        raise FeedInvalid("holds no networks")
-    return cells
-
-
-def _network(entry: object) -> Network:
-    """As an entry of a tenant's `sources`; a number is none, though `ipaddress` would take it for an address."""
-    source = parse_source(entry) if isinstance(entry, str) else None
-    if source is None or isinstance(source, FeedCell):
-        raise ValueError("an entry of ip_ranges is no network")
-    return source
 
 
 def refuse_shrunken(old: Feed, new: Feed, used_cells: Iterable[str]) -> None:

@@ -18,7 +18,8 @@ from gateway.scim.documents import Document, read_document, write_document
 from gateway.scim.links import rewrite_links
 from gateway.scim.operations import Understanding, understand
 from gateway.scim.passwords import nothing_is_left, without_passwords
-from gateway.scim.queries import read_query
+from gateway.scim.queries import read_query, without_entra_flags
+from gateway.settings.models import Client as Dialect
 from gateway.settings.models import Tenant
 from gateway.wire.media_types import media_type_is_scim
 
@@ -101,7 +102,7 @@ def inspect(outline: Outline, body: bytes, request: Request, client: Client) -> 
         name=understanding.name,
         method=request.method,
         address=outline.address,
-        query=client.query,
+        query=_query_to_forward(client),
         body=body,
         fields=_passed_on(request),
         attributes=tuple(name for name in understanding.attributes if name not in dropped),
@@ -111,6 +112,10 @@ def inspect(outline: Outline, body: bytes, request: Request, client: Client) -> 
         writes=request.method not in _READS and not outline.address.search,
         takes=understanding.takes,
     )
+
+
+def _query_to_forward(client: Client) -> str | None:
+    return without_entra_flags(client.query) if client.tenant.client is Dialect.ENTRA else client.query
 
 
 def _apply_policy(body: bytes, document: Document | None, client: Client) -> tuple[bytes, tuple[str, ...]]:

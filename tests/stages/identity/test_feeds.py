@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from gateway.settings.feeds import FeedInvalid
 from gateway.settings.models import Settings
 from gateway.stages.identity.feeds import Feeds
-from gateway.stages.identity.sources import FeedInvalid
+from tests.settings.test_feeds import service_tags, tag
 from tests.stages.identity.test_sources import FEED, feed
 from tests.worlds import settings, tenant
 
 
-def settings_with(file: Path) -> Settings:
-    return settings(tenants={"jira": tenant(sources=["okta:us_cell_1"])}, sources={"okta": {"file": file}})
+def settings_with(file: Path, source: str = "okta:us_cell_1") -> Settings:
+    feed_name = source.partition(":")[0]
+    return settings(tenants={"jira": tenant(sources=[source])}, sources={feed_name: {"file": file}})
 
 
 def feeds(file: Path) -> Feeds:
@@ -95,3 +97,19 @@ def test_a_gateway_does_not_start_on_a_bad_feed(tmp_path: Path, content: bytes |
 
     with pytest.raises(FeedInvalid, match=r"sources\.okta\.file"):
         feeds(file)
+
+
+async def test_azures_tags_are_taken_when_they_grow_and_refused_when_they_shrink(tmp_path: Path) -> None:
+    file, name = tmp_path / "ServiceTags_Public.json", "AzureActiveDirectory.WestEurope"
+    others = tag("Storage", *(f"10.{n}.0.0/16" for n in range(100)))
+    file.write_bytes(service_tags(tag(name, "192.0.2.0/25"), others))
+    present = Feeds.of(settings_with(file, f"azure:{name}"))
+    file.write_bytes(service_tags(tag(name, "192.0.2.0/25", "2001:db8::/48", "198.51.100.0/25"), others))
+    await present.look()
+    assert allows(present, "2001:db8::1")
+
+    file.write_bytes(service_tags(tag(name, "203.0.113.0/25"), others))
+    await present.look()
+    assert allows(present, "192.0.2.1")
+    assert not allows(present, "203.0.113.1")
+    assert present.states["azure"].refused == f"cell {name} shrank from 3 to 1 networks"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.stages.identity.sources import FeedInvalid, Networks, networks_of, read_feed, refuse_shrunken
-from tests.worlds import FIXTURES
+from gateway.settings.feeds import FeedInvalid, read_feed
+from gateway.stages.identity.sources import Networks, networks_of, refuse_shrunken
+from tests.settings.test_feeds import service_tags, tag
 
 FEED = {"us_cell_1": ["192.0.2.0/25", "198.51.100.7/32"], "emea_cell_1": ["203.0.113.0/26"]}
 
@@ -49,6 +50,16 @@ def test_a_network_of_one_version_holds_no_address_of_the_other(network: str, ad
     assert address not in networks
 
 
+def test_a_tag_may_have_a_dot_in_its_name_and_networks_of_both_versions() -> None:
+    content = service_tags(
+        tag("AzureActiveDirectory.WestEurope", "192.0.2.0/25", "2001:db8::/48"), tag("Other", "10.0.0.0/8")
+    )
+    networks = networks_of(("azure:AzureActiveDirectory.WestEurope",), {"azure": read_feed(content)})
+
+    assert networks is not None
+    assert [address in networks for address in ("192.0.2.1", "2001:db8::1", "10.0.0.1")] == [True, True, False]
+
+
 def test_no_sources_mean_from_anywhere_and_a_missing_cell_means_from_nowhere() -> None:
     nowhere = networks_of(("okta:gone",), {"okta": read_feed(feed(FEED))})
 
@@ -63,12 +74,6 @@ def test_a_lookup_agrees_with_the_standard_library(pairs: list[tuple[int, int]],
     address = ip_address(number)
 
     assert (str(address) in Networks.of(networks)) == any(address in network for network in networks)
-
-
-def test_oktas_own_form_is_read() -> None:
-    cells = read_feed((FIXTURES / "okta-ip-ranges.sample.json").read_bytes())
-
-    assert set(cells) == {"us_cell_1", "emea_cell_1", "preview_cell_1"}
 
 
 def test_what_is_no_cell_is_passed_over() -> None:

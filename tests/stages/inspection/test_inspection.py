@@ -93,6 +93,42 @@ def test_a_query_goes_on_byte_for_byte() -> None:
     assert judged("GET", "/Users", query=query).query == query
 
 
+@pytest.mark.parametrize("path", ["/Users", "/Users/1", "/Groups", "/Groups/1", "/ServiceProviderConfig", "/Schemas"])
+def test_the_flag_in_entras_tenant_url_does_not_leave(path: str) -> None:
+    flagged = judged("GET", path, query="aadOptscim062020&attributes=a%2Cb", client="entra")
+
+    assert flagged.query == "attributes=a%2Cb"
+    assert judged("GET", path, query="aadOptscim062020=", client="entra").query is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("POST", "/Users", {"schemas": [USER], "userName": "a"}),
+        ("PUT", "/Users/1", {"schemas": [USER], "userName": "a"}),
+        ("PATCH", "/Users/1", {"schemas": [PATCH_OP], "Operations": [{"op": "Replace", "path": "a", "value": "b"}]}),
+        ("DELETE", "/Groups/1", None),
+    ],
+)
+def test_the_flag_of_a_write_does_not_leave_either(method: str, path: str, message: object) -> None:
+    assert judged(method, path, message, query="aadOptscim062020", client="entra").query is None
+
+
+@pytest.mark.parametrize("dialect", ["okta", "generic"])
+def test_what_other_clients_put_into_a_query_is_theirs(dialect: str) -> None:
+    assert judged("GET", "/Users", query="aadOptscim062020&x=1", client=dialect).query == "aadOptscim062020&x=1"
+
+
+@pytest.mark.parametrize(
+    "query", ["aadOptscim062020&count=1&count=2", "aadOptscim062020&a=%FF", "%FF&aadOptscim062020"]
+)
+def test_a_flag_makes_no_query_harmless(query: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        judged("GET", "/Users", query=query, client="entra")
+
+    assert refused.value.reason is Reason.QUERY_MALFORMED
+
+
 def test_a_filter_that_cannot_be_understood_does_not_leave() -> None:
     with pytest.raises(Refusal) as refused:
         judged("GET", "/Users", query="filter=userName%20eq")
