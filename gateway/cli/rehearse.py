@@ -22,7 +22,9 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @click.command(name="rehearse")
-@click.option("--url", required=True, help="The SCIM base URL, as entered in Okta.")
+@click.option(
+    "--url", required=True, help="The SCIM base URL, as entered in Okta, or in Entra without what stands behind '?'."
+)
 @click.option(
     "--token", envvar=TOKEN_VARIABLE, help=f"The client's bearer token. Better: --token-file, or {TOKEN_VARIABLE}."
 )
@@ -32,7 +34,8 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
     type=click.Choice([*DIALECTS]),
     default="oin",
     show_default=True,
-    help="Who is played: oin (an app of Okta's catalogue, PATCH) or aiw (of its App Integration Wizard, PUT).",
+    help="Who is played: oin (an app of Okta's catalogue, PATCH), aiw (of its App Integration Wizard, PUT), "
+    "entra, or entra-flag (with ?aadOptscim062020 in its Tenant URL).",
 )
 @click.option(
     "--ca-file", type=click.Path(path_type=Path, dir_okay=False), help="PEM: the CA to trust, instead of the system's."
@@ -41,7 +44,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 def command(
     *, url: str, token: str | None, token_file: Path | None, dialect: str, ca_file: Path | None, as_json: bool
 ) -> None:
-    """Plays Okta against a gateway (or a SCIM application) with throw-away users and a group.
+    """Plays Okta or Entra against a gateway (or a SCIM application) with throw-away users and a group.
 
     Everything it makes is named "...rehearsal..." and is deleted at the end, also after Ctrl-C.
     Exits with 0 if every step passed, else with 1.
@@ -63,8 +66,12 @@ def _base_url(url: str) -> str:
         _ = parts.port
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise click.BadParameter("must be like https://scim.example.com/scim/zbs848185728/v2", param_hint="--url")
+    if "?" in url:
+        raise click.BadParameter(
+            "must hold nothing behind a '?'; --dialect entra-flag adds Entra's flag", param_hint="--url"
+        )
     if parts.username or parts.password:
         raise click.BadParameter("must hold no user or password", param_hint="--url")
     return url.rstrip("/")

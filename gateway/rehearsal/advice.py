@@ -9,7 +9,7 @@ _ON_TROUBLE = {
     Trouble.CONNECT: "check the port in the URL, that the gateway runs, and that firewalls let this machine through.",
     Trouble.CERTIFICATE: (
         "serve the whole chain with intermediate certificates, for this host name and not expired; "
-        "for a CA of your own give --ca-file. Okta accepts public CAs only."
+        "for a CA of your own give --ca-file. Okta and Entra accept public CAs only."
     ),
     Trouble.TLS: "check that the port speaks TLS 1.2 or later (and that http and https are not confused in the URL).",
     Trouble.HUNG_UP: "look into the gateway's log and into load balancers between: something closed the connection.",
@@ -21,10 +21,10 @@ _ON_STATUS = {
     401: "check the token: it must be one of this tenant's credentials, unexpired; paste it without `Bearer `.",
     403: "check the tenant's `sources` (is this machine's address in them?) and `operations`.",
     404: "check the base URL: it ends in the tenant's path, such as /scim/zbs848185728/v2.",
-    405: "the application or the policy does not know this method; --dialect must be that of your Okta app.",
+    405: "the application or the policy does not know this method; --dialect must be that of your app.",
     413: "raise the tenant's limits.max_body_bytes.",
     500: "look into the gateway's log, by the request id in the answer's detail.",
-    501: "the application does not know this request; --dialect must be that of your Okta app.",
+    501: "the application does not know this request; --dialect must be that of your app.",
 }
 _UNAVAILABLE = "the application behind the gateway is not available: see its state in the gateway's /readyz?verbose."
 
@@ -58,7 +58,7 @@ def _on_reply(reply: Reply) -> str:
     if reply.status == 429:
         return _on_rate_limit(reply.fields.get("retry-after"))
     if 300 <= reply.status < 400:
-        return "Okta does not follow redirects: give the URL that answers itself."
+        return "clients do not follow redirects: give the URL that answers itself."
     if _is_a_page(reply):
         return (
             "a web page answered, not the gateway: check host, port and path, and what stands between "
@@ -67,7 +67,7 @@ def _on_reply(reply: Reply) -> str:
     if reply.status in (502, 503, 504):
         return _UNAVAILABLE
     return _ON_STATUS.get(
-        reply.status, "the application's SCIM answer is not what Okta needs: show its vendor this line."
+        reply.status, "the application's SCIM answer is not what the client needs: show its vendor this line."
     )
 
 
@@ -75,7 +75,7 @@ def _on_rate_limit(retry_after: str | None) -> str:
     if retry_after is None or not retry_after.isdecimal():
         return "add Retry-After in whole seconds to the 429: without, Okta waits five minutes before each new try."
     return (
-        f"come back in {retry_after} s, as Okta would: the application is not available, a change is held, "
+        f"come back in {retry_after} s, as the client would: the application is not available, a change is held, "
         "or the tenant's limits are too small (its detail says which)."
     )
 

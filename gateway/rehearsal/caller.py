@@ -1,4 +1,4 @@
-"""Calls SCIM over HTTP as Okta does: its fields, its patience, no redirects, nothing rewritten in a URL."""
+"""Calls SCIM over HTTP as a client does: its fields, its patience, no redirects, nothing rewritten in a URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from gateway.rehearsal.messages import JsonObject, request_fields
+from gateway.rehearsal.messages import OKTA, JsonObject, Manner, request_fields
 from gateway.rehearsal.replies import Reply, Trouble, Unanswered
 
 OKTA_PATIENCE_SECONDS = 60.0  # it closes a connection that was silent for this long
@@ -33,7 +33,7 @@ _TROUBLES: tuple[tuple[type[Exception], Trouble], ...] = (
 class Target:
     """Whom to call."""
 
-    url: str  # the SCIM base URL, as entered in Okta
+    url: str  # the SCIM base URL, as entered in Okta or, without the flag, in Entra
     token: str = field(repr=False)
     tls: ssl.SSLContext | None = None  # None: the system's trust
     patience_seconds: float = OKTA_PATIENCE_SECONDS
@@ -42,8 +42,9 @@ class Target:
 class Caller:
     """One client with one token; `calling` makes it."""
 
-    def __init__(self, session: aiohttp.ClientSession, target: Target) -> None:
+    def __init__(self, session: aiohttp.ClientSession, target: Target, manner: Manner) -> None:
         self._session = session
+        self._manner = manner
         self.base_url = target.url.rstrip("/")
         self.token = target.token
         self._tls = target.tls if target.tls is not None else True
@@ -51,15 +52,18 @@ class Caller:
     async def send(
         self, method: str, target: str, body: JsonObject | bytes | None = None, *, authorization: str | None = None
     ) -> Reply:
-        """One request below the base URL; `target` goes out byte for byte. `authorization` replaces the token's.
+        """One request below the base URL; `target` goes out byte for byte, with the manner's flag behind it.
+
+        `authorization` replaces the token's.
 
         Raises:
             Unanswered: no complete answer came.
         """
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        fields = request_fields(authorization or f"Bearer {self.token}", has_body=content is not None)
+        has_body = content is not None
+        fields = request_fields(authorization or f"Bearer {self.token}", has_body=has_body, manner=self._manner)
         # encoded=True: yarl would else turn %2B into + and resolve what looks like dots.
-        url = URL(self.base_url + target, encoded=True)
+        url = URL(self.base_url + self._manner.spelled(target), encoded=True)
         try:
             async with self._session.request(
                 method, url, data=content, headers=fields, allow_redirects=False, ssl=self._tls
@@ -92,10 +96,10 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 @asynccontextmanager
-async def calling(target: Target) -> AsyncIterator[Caller]:
+async def calling(target: Target, manner: Manner = OKTA) -> AsyncIterator[Caller]:
     """A caller whose connections end with the block. No proxy of the environment is used, no cookie kept."""
     patience = aiohttp.ClientTimeout(
         total=5 * target.patience_seconds, sock_connect=target.patience_seconds, sock_read=target.patience_seconds
     )
     async with aiohttp.ClientSession(timeout=patience, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield Caller(session, target)
+        yield Caller(session, target, manner)

@@ -1,4 +1,4 @@
-"""The two ways Okta writes: apps of its catalogue (OIN) use PATCH, those of its App Integration Wizard (AIW) PUT."""
+"""How clients write. Here Okta: catalogue apps (OIN) use PATCH, those of its App Integration Wizard (AIW) PUT."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.rehearsal.messages import GROUP_SCHEMA, PushedGroup, new_group
-from gateway.rehearsal.replies import Failed, expect_error, expect_resource, expect_status
+from gateway.rehearsal.replies import Failed, Reply, expect_error, expect_resource, expect_status
 from gateway.rehearsal.scene import GROUPS, Scene, look_up, read_group
 
 
@@ -18,27 +18,31 @@ async def look_up_no_group(scene: Scene) -> None:
 
 async def push_the_group(scene: Scene) -> None:
     scene.group_names_tried.append(scene.names.group)
-    reply = await scene.caller.send("POST", f"/{GROUPS}", new_group(scene.names.group))
+    await keep_created(scene, await scene.caller.send("POST", f"/{GROUPS}", new_group(scene.names.group)))
+
+
+async def keep_created(scene: Scene, reply: Reply) -> None:
+    """The scene's group is the one that this reply to its creation tells of."""
     made = expect_resource(reply, 201, schema=GROUP_SCHEMA)
     if made.get("displayName") != scene.names.group:
         raise Failed(f"`displayName` is {made.get('displayName')!r}, not {scene.names.group!r}")
     group = PushedGroup(id=str(made["id"]), name=scene.names.group)
     scene.group = group
-    await _expect_group(scene, group)
+    await expect_group(scene, group)
 
 
 async def rename_the_group(scene: Scene) -> None:
     scene.group_names_tried.append(scene.names.group_renamed)
-    await _change(scene, lambda group: replace(group, name=scene.names.group_renamed))
+    await change(scene, lambda group: replace(group, name=scene.names.group_renamed))
 
 
 async def add_a_member(scene: Scene) -> None:
-    await _change(scene, lambda group: replace(group, members=scene.members(scene.names.ada)))
+    await change(scene, lambda group: replace(group, members=scene.members(scene.names.ada)))
 
 
 async def swap_the_member(scene: Scene) -> None:
     """One removed and one added in the same change."""
-    await _change(scene, lambda group: replace(group, members=scene.members(scene.names.bo)))
+    await change(scene, lambda group: replace(group, members=scene.members(scene.names.bo)))
 
 
 async def push_all_members_now(scene: Scene) -> None:
@@ -56,22 +60,23 @@ async def unlink_the_group(scene: Scene) -> None:
     expect_error(await scene.caller.send("GET", f"/{GROUPS}/{group.id}"), 404)
 
 
-async def _change(scene: Scene, changed: Callable[[PushedGroup], PushedGroup]) -> None:
+async def change(scene: Scene, changed: Callable[[PushedGroup], PushedGroup]) -> None:
+    """A change of name or members in the scene's dialect; it must have the whole effect and no other."""
     before = scene.pushed_group()
     after = changed(before)
     await scene.dialect.change_group(scene.caller, before, after)
-    await _expect_group(scene, after)
+    await expect_group(scene, after)
     scene.group = after
 
 
 async def _push_now(scene: Scene, *user_names: str) -> None:
     group = replace(scene.pushed_group(), members=scene.members(*user_names))
     await scene.dialect.push_now(scene.caller, group)
-    await _expect_group(scene, group)
+    await expect_group(scene, group)
     scene.group = group
 
 
-async def _expect_group(scene: Scene, group: PushedGroup) -> None:
+async def expect_group(scene: Scene, group: PushedGroup) -> None:
     """Reads the group back; who is in it counts, not in which order."""
     read = await read_group(scene, group.id)
     if read.get("displayName") != group.name:

@@ -1,4 +1,4 @@
-"""What Okta sends: its fields, targets and bodies, shaped as on the wire. Pure."""
+"""What clients send, Okta first: fields, targets and bodies, shaped as on the wire. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,30 @@ ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 PAGE_SIZE = 100  # Okta's, in lookups and imports alike
 
-_FIELDS = {
-    "Accept": "application/scim+json",
-    "Accept-Charset": "utf-8",
-    "User-Agent": "Okta SCIM Client 1.0.0",
-    "Connection": "Keep-Alive",
-    "Accept-Encoding": "gzip,deflate",
-}
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a client calls, whatever it asks for."""
+
+    fields: Mapping[str, str]  # of every request
+    body_fields: Mapping[str, str]  # of those with a body
+    flag: str = ""  # a parameter in the query of every target
+
+    def spelled(self, target: str) -> str:
+        """The target with the client's flag, if it has one."""
+        return f"{target}{'&' if '?' in target else '?'}{self.flag}" if self.flag else target
+
+
+OKTA = Manner(
+    fields={
+        "Accept": "application/scim+json",
+        "Accept-Charset": "utf-8",
+        "User-Agent": "Okta SCIM Client 1.0.0",
+        "Connection": "Keep-Alive",
+        "Accept-Encoding": "gzip,deflate",
+    },
+    body_fields={"Content-Type": "application/scim+json; charset=utf-8"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +62,9 @@ class PushedGroup:
     members: tuple[Member, ...] = ()
 
 
-def request_fields(authorization: str, *, has_body: bool) -> dict[str, str]:
+def request_fields(authorization: str, *, has_body: bool, manner: Manner = OKTA) -> dict[str, str]:
     """The header fields of a request; Host and Content-Length are the HTTP client's."""
-    media_type = {"Content-Type": "application/scim+json; charset=utf-8"} if has_body else {}
-    return {**_FIELDS, "Authorization": authorization, **media_type}
+    return {**manner.fields, "Authorization": authorization, **(manner.body_fields if has_body else {})}
 
 
 def page_target(collection: str, *, start_index: int, count: int = PAGE_SIZE) -> str:

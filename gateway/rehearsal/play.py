@@ -1,40 +1,32 @@
 """Plays the steps of a rehearsal in order, and cleans up after them whatever happens.
 
-To add a step: write a function of the scene, add it to STEPS where Okta would send it, add its test.
+To add a step: write a function of the scene, add it to OKTA_STEPS (or another client's) where the client would send it,
+add its test. To add a client: write its script, add it to DIALECTS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from time import perf_counter
 
 from gateway.rehearsal import groups, refused, users
 from gateway.rehearsal.advice import advise, concerns_everything
 from gateway.rehearsal.caller import Target, calling
 from gateway.rehearsal.cleaning import clean_up
-from gateway.rehearsal.dialects import CatalogueApp, Dialect, WizardApp
+from gateway.rehearsal.dialects import CatalogueApp, WizardApp
+from gateway.rehearsal.entra import ENTRA, ENTRA_FLAGGED
 from gateway.rehearsal.outcomes import Outcome, Report, StepResult
 from gateway.rehearsal.replies import Failed, Unanswered
 from gateway.rehearsal.scene import NotRun, Scene, names_for
+from gateway.rehearsal.scripts import Script, Step
 
 CLEANING_SECONDS = 120.0
 CLEANING_NAME = "clean up"
 
-DIALECTS: Mapping[str, Dialect] = {"oin": CatalogueApp(), "aiw": WizardApp()}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A line of the table, and what is played for it."""
-
-    name: str
-    play: Callable[[Scene], Awaitable[None]]
-
-
-STEPS: tuple[Step, ...] = (
+OKTA_STEPS: tuple[Step, ...] = (
     Step("test connector: first two users", users.list_the_first_users),
     Step("test connector: groups", users.list_the_groups),
     Step("refused: an unknown token", refused.call_with_an_unknown_token),
@@ -69,7 +61,15 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-async def rehearse(target: Target, dialect: Dialect, *, on_step: Callable[[StepResult], None]) -> Report:
+DIALECTS: Mapping[str, Script] = {
+    "oin": Script(CatalogueApp(), OKTA_STEPS),
+    "aiw": Script(WizardApp(), OKTA_STEPS),
+    "entra": ENTRA,
+    "entra-flag": ENTRA_FLAGGED,
+}
+
+
+async def rehearse(target: Target, script: Script, *, on_step: Callable[[StepResult], None]) -> Report:
     """Plays every step against a SCIM base URL; `on_step` is told of each as it ends.
 
     A cancelled rehearsal cleans up before it ends.
@@ -80,33 +80,35 @@ async def rehearse(target: Target, dialect: Dialect, *, on_step: Callable[[StepR
         results.append(result)
         on_step(result)
 
-    async with calling(target) as caller:
+    async with calling(target, script.manner) as caller:
         names = names_for(secrets.token_hex(4))
-        scene = Scene(caller=caller, dialect=dialect, names=names, password=secrets.token_urlsafe(12))
+        scene = Scene(caller=caller, dialect=script.dialect, names=names, password=secrets.token_urlsafe(12))
         try:
-            await _play_all(scene, note_down)
+            await _play_all(scene, script.steps, note_down)
         finally:
             note_down(await _clean_up(scene))
     return Report(tuple(results))
 
 
-async def _play_all(scene: Scene, note_down: Callable[[StepResult], None]) -> None:
+async def _play_all(scene: Scene, steps: tuple[Step, ...], note_down: Callable[[StepResult], None]) -> None:
     something_passed = False
     hopeless = False
-    for step in STEPS:
+    for step in steps:
         if hopeless:
             note_down(StepResult(step.name, Outcome.NOT_RUN))
             continue
         started_at = perf_counter()
         failure: Failed | Unanswered | None = None
+        note: str | None = None
         try:
-            await step.play(scene)
+            note = await step.play(scene)
         except NotRun as reason:
             note_down(StepResult(step.name, Outcome.NOT_RUN, note=scene.presentable(str(reason))))
             continue
         except (Failed, Unanswered) as error:
             failure = error
-        note_down(_result(scene, step.name, started_at, failure, base_url_is_right=something_passed))
+        result = _result(scene, step.name, started_at, failure, base_url_is_right=something_passed)
+        note_down(replace(result, note=scene.presentable(note)) if note else result)
         hopeless = failure is not None and not something_passed and concerns_everything(failure)
         something_passed = something_passed or failure is None
 

@@ -1,6 +1,6 @@
-"""Replies, and what Okta demands of them. Pure.
+"""Replies, and what clients demand of them. Pure.
 
-Every demand is a function that raises `Failed` when it is not met. Where Okta is lenient (numbers
+Every demand is a function that raises `Failed` when it is not met. Where clients are lenient (numbers
 for `status`, any JSON media type) these are as lenient.
 """
 

@@ -8,7 +8,7 @@ from gateway.rehearsal.caller import Caller
 from gateway.rehearsal.dialects import Dialect
 from gateway.rehearsal.messages import GROUP_SCHEMA, USER_SCHEMA, JsonObject, Member, PushedGroup, lookup_target
 from gateway.rehearsal.outcomes import presentable
-from gateway.rehearsal.replies import Failed, Page, expect_page, expect_resource
+from gateway.rehearsal.replies import Failed, Page, Reply, expect_page, expect_resource
 
 USERS, GROUPS = "Users", "Groups"
 
@@ -74,7 +74,11 @@ async def look_up(scene: Scene, collection: str, name: str, *, spaces_as_plus: b
     """The page that answers a lookup by a user's or a group's name."""
     attribute = "userName" if collection == USERS else "displayName"
     target = lookup_target(collection, attribute, name, spaces_as_plus=spaces_as_plus)
-    reply = await scene.caller.send("GET", target)
+    return found_page(await scene.caller.send("GET", target))
+
+
+def found_page(reply: Reply) -> Page:
+    """The page that a lookup is answered with; 404 for nothing found has an advice of its own."""
     if reply.status == 404:
         advice = "answer a lookup that finds nothing with 200 and an empty ListResponse: not every client takes a 404."
         raise Failed("expected status 200 with an empty list, got 404", reply, advice=advice)

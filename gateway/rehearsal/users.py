@@ -59,7 +59,7 @@ async def look_up_ada_with_plus_for_space(scene: Scene) -> None:
 
 async def get_ada(scene: Scene) -> None:
     ada = await read_user(scene, scene.user_id(scene.names.ada))
-    _expect_values(ada, {"id": scene.user_id(scene.names.ada), "userName": scene.names.ada, "active": True})
+    expect_values(ada, {"id": scene.user_id(scene.names.ada), "userName": scene.names.ada, "active": True})
 
 
 async def follow_adas_links(scene: Scene) -> None:
@@ -81,7 +81,7 @@ async def update_adas_profile(scene: Scene) -> None:
     after = {**before, "name": merged, "displayName": "Ada Berg-Lund"}
     expect_written(await scene.caller.send("PUT", f"/{USERS}/{user_id}", after))
     kept = {key: before[key] for key in ("userName", "externalId", "active") if key in before}
-    _expect_values(await read_user(scene, user_id), {**kept, "displayName": "Ada Berg-Lund"})
+    expect_values(await read_user(scene, user_id), {**kept, "displayName": "Ada Berg-Lund"})
 
 
 async def change_bos_user_name(scene: Scene) -> None:
@@ -90,7 +90,7 @@ async def change_bos_user_name(scene: Scene) -> None:
     before = await read_user(scene, user_id)
     scene.user_names_tried.append(scene.names.odd)
     expect_written(await scene.caller.send("PUT", f"/{USERS}/{user_id}", {**before, "userName": scene.names.odd}))
-    _expect_values(await read_user(scene, user_id), {"userName": scene.names.odd})
+    expect_values(await read_user(scene, user_id), {"userName": scene.names.odd})
     await _expect_found(scene, scene.names.odd, user_id)
     await _expect_found(scene, scene.names.odd, user_id, spaces_as_plus=True)
 
@@ -145,19 +145,23 @@ def _user(scene: Scene, user_name: str, given_name: str, family_name: str) -> Js
 
 
 async def _create(scene: Scene, user_name: str, given_name: str, family_name: str) -> None:
+    await create(scene, user_name, _user(scene, user_name, given_name, family_name))
+
+
+async def create(scene: Scene, user_name: str, body: JsonObject) -> None:
+    """Creates a user by a body of whichever client, and reads them back."""
     scene.user_names_tried.append(user_name)
-    body = _user(scene, user_name, given_name, family_name)
     made = expect_resource(await scene.caller.send("POST", f"/{USERS}", body), 201, schema=USER_SCHEMA)
-    _expect_values(made, {"userName": user_name})  # before the id is trusted: the cleaning up deletes by it
+    expect_values(made, {"userName": user_name})  # before the id is trusted: the cleaning up deletes by it
     scene.user_ids[user_name] = str(made["id"])
     read = await read_user(scene, str(made["id"]))
-    _expect_values(read, {"userName": user_name, "externalId": body["externalId"], "active": True})
+    expect_values(read, {"userName": user_name, "externalId": body["externalId"], "active": True})
 
 
 async def _set_active(scene: Scene, user_name: str, *, active: bool) -> None:
     user_id = scene.user_id(user_name)
     await scene.dialect.set_active(scene.caller, user_id, active=active)
-    _expect_values(await read_user(scene, user_id), {"active": active})
+    expect_values(await read_user(scene, user_id), {"active": active})
 
 
 async def _expect_found(scene: Scene, user_name: str, user_id: str, *, spaces_as_plus: bool = False) -> None:
@@ -168,7 +172,7 @@ async def _expect_found(scene: Scene, user_name: str, user_id: str, *, spaces_as
         raise Failed(f"the lookup of {user_name} found {found}", advice=_FILTER_ADVICE)
 
 
-def _expect_values(resource: JsonObject, expected: Mapping[str, object]) -> None:
+def expect_values(resource: JsonObject, expected: Mapping[str, object]) -> None:
     for name, value in expected.items():
         if resource.get(name) != value:
             raise Failed(f"`{name}` is {resource.get(name)!r}, not {value!r}")

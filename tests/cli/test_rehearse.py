@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.rehearse import command
 from gateway.rehearsal.application import Application
+from gateway.rehearsal.play import DIALECTS
 from tests.worlds_application import running
 
 WRONG_TOKEN = "a-token-that-opens-nothing"
@@ -26,13 +27,14 @@ def rehearse(*arguments: str, token: str | None = None) -> Result:
     return CliRunner().invoke(command, list(arguments), env={"SCIM_GATEWAY_TOKEN": token}, catch_exceptions=False)
 
 
-@pytest.mark.parametrize("dialect", ["oin", "aiw"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_rehearsal_that_passes_ends_with_its_counts_and_0(application: Application, dialect: str) -> None:
     result = rehearse("--url", application.url, "--dialect", dialect, token=application.token)
 
     *table, closing = result.stdout.splitlines()
-    assert closing == f"{len(table)} passed, 0 failed, 0 not run"
-    assert all(line.startswith("passed ") for line in table)
+    steps = [line for line in table if not line.startswith(" ")]  # below some stands a note
+    assert closing == f"{len(steps)} passed, 0 failed, 0 not run"
+    assert all(line.startswith("passed ") for line in steps)
     assert result.exit_code == 0
     assert application.token not in result.output
 
@@ -62,12 +64,19 @@ def test_a_wrong_token_fails_says_what_to_do_and_is_not_shown(application: Appli
     assert WRONG_TOKEN not in result.output
 
 
-@pytest.mark.parametrize("dialect", ["agent", "entra"])
-def test_an_unknown_dialect_is_refused_with_those_that_are_there(dialect: str) -> None:
-    result = rehearse("--url", "https://scim.example.com", "--dialect", dialect, token=WRONG_TOKEN)
+def test_an_unknown_dialect_is_refused_with_those_that_are_there() -> None:
+    result = rehearse("--url", "https://scim.example.com", "--dialect", "onelogin", token=WRONG_TOKEN)
 
     assert result.exit_code == 2
-    assert f"'{dialect}' is not one of 'oin', 'aiw'" in result.stderr
+    assert "'onelogin' is not one of 'oin', 'aiw'" in result.stderr
+
+
+def test_json_holds_what_there_is_to_say_of_steps_that_passed(application: Application) -> None:
+    result = rehearse("--url", application.url, "--dialect", "entra", "--json", token=application.token)
+    said = {step["name"]: step["note"] for step in json.loads(result.stdout)["steps"] if step["note"]}
+
+    assert "?aadOptscim062020" in said["group: remove one member, the other stays"]
+    assert result.exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -84,7 +93,8 @@ def test_an_unknown_dialect_is_refused_with_those_that_are_there(dialect: str) -
         (["--url", "https://scim.example.com/v2", "--ca-file", "/nonexistent"], "geheim", "the CA file /nonexistent"),
         (["--url", "scim.example.com"], "geheim", "must be like https://"),
         (["--url", "https://scim.example.com:x/"], "geheim", "must be like https://"),
-        (["--url", "https://scim.example.com/v2?a=b"], "geheim", "must be like https://"),
+        (["--url", "https://scim.example.com/v2?a=b"], "geheim", "must hold nothing behind a '?'"),
+        (["--url", "https://scim.example.com/v2?aadOptscim062020"], "geheim", "--dialect entra-flag adds"),
         (["--url", "https://geheim@scim.example.com/v2"], "geheim", "must hold no user"),
     ],
 )

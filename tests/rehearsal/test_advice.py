@@ -35,7 +35,7 @@ def test_every_trouble_has_advice_and_stops_a_rehearsal_at_its_start(trouble: Tr
         (failed(503), "not available"),
         (failed(503, "text/html"), "a web page answered"),
         (failed(404, "text/html; charset=utf-8"), "a web page answered"),
-        (failed(200), "not what Okta needs"),
+        (failed(200), "not what the client needs"),
         (Failed("no effect"), "not the effect"),
         (Failed("", advice="do this."), "do this."),
     ],
