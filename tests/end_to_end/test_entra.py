@@ -11,6 +11,7 @@ import pytest
 from yarl import URL
 
 from tests.houses import House, house
+from tests.settings.test_feeds import service_tags, tag
 from tests.upstreams import answers, http_answer, json_answer, scripted_upstream
 from tests.worlds import PATH, TOKEN
 
@@ -177,3 +178,20 @@ async def test_the_application_away_is_a_503_that_says_when_to_come_back(tmp_pat
 
     assert status == 503
     assert json.loads(body)["status"] == "503"
+
+
+@pytest.mark.parametrize(("tagged", "status"), [("127.0.0.0/8", 200), ("198.51.100.0/24", 403)])
+async def test_only_the_networks_of_the_service_tag_may_call(tmp_path: Path, tagged: str, status: int) -> None:
+    file = tmp_path / "azure-service-tags.json"
+    file.write_bytes(service_tags(tag("AzureActiveDirectory", tagged), tag("Storage", "0.0.0.0/0")))
+    async with (
+        scripted_upstream(answers(json_answer(LIST))) as upstream,
+        house(
+            tmp_path,
+            upstream.url,
+            client="entra",
+            sources=["azure:AzureActiveDirectory"],
+            feeds={"azure": {"file": file}},
+        ) as it,
+    ):
+        assert (await send(it, "GET", f"/Users?{LOOKUP}"))[0] == status
