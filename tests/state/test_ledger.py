@@ -69,6 +69,14 @@ def test_a_person_counts_once_by_the_last_time() -> None:
     assert weigh(ledger, off("c"), 120.0).counted == 3  # a lost access 60 s ago, whatever was before
 
 
+def test_somebody_who_loses_access_again_keeps_nobody_else_in_the_window() -> None:
+    ledger = Ledger()
+    for person, now in (("a", 0.0), ("b", 30.0), ("a", 90.0)):
+        execute(ledger, off(person), now)
+
+    assert weigh(ledger, on("x"), 131.0).counted == 1
+
+
 def test_a_person_is_forgotten_when_older_than_the_window_and_not_before() -> None:
     ledger = Ledger()
     for person in "abc":
@@ -432,6 +440,23 @@ def test_what_a_write_that_was_never_held_has_overtaken_is_superseded(executed: 
     assert not ledger.approve(hold_id, signed(1504.0), ["off-d"]).changed
 
 
+def test_a_held_write_that_another_has_overtaken_is_superseded_and_its_hold_still_asks_for_a_person() -> None:
+    ledger = Ledger()
+    hold_id = weigh(ledger, out("wxyz")).hold
+    assert hold_id is not None
+    ledger.approve(hold_id, signed(1.0))
+    overtakes = weigh(ledger, out("q", "later"), 1501.0)
+    assert overtakes.reservation is not None
+    second = weigh(ledger, out("abcdwxyz"), 1502.0)  # by now it would take access from others too
+    assert second.hold is not None
+    assert second.tripped
+    ledger.settle(TENANT, overtakes.reservation, True, 1503.0)
+
+    assert weigh(ledger, out("abcdwxyz"), 1504.0).verdict is DENY
+    assert weigh(ledger, off("z"), 1504.0).verdict is HOLD
+    assert ledger.approve(second.hold, signed(1505.0)).ended
+
+
 def test_a_denied_write_that_is_approved_later_comes_after_those_that_went_on_meanwhile() -> None:
     ledger, hold_id = wave("abcd")
     weigh(ledger, on("d"))
@@ -498,6 +523,15 @@ def test_nothing_changes_by_asking_about_a_tenant_that_is_quiet() -> None:
 
     assert ledger.is_quiet(TENANT)
     assert ledger.take_changes() == {}
+
+
+def test_a_restored_ledger_gives_no_reservation_twice() -> None:
+    ledger = Ledger()
+    first = weigh(ledger, off("a"))
+    again = Ledger.restored(ledger.rows().items())
+
+    assert weigh(again, off("b")).reservation != first.reservation
+    assert weigh(again, off("c")).counted == 3
 
 
 def test_what_was_in_flight_when_the_process_ended_counts_as_executed() -> None:

@@ -150,7 +150,7 @@ class Model:
         if kept and kept.standing not in (DENIED, SUPERSEDED):
             self.kept.remove(kept)
         for earlier in self.in_line(flown.write.resource):
-            if earlier.place < flown.place and earlier.standing is not HELD:
+            if earlier.place < flown.place:
                 earlier.standing, earlier.decided_at = SUPERSEDED, now
 
     def decide(self, hold: int, chosen: list[Kept], standing: Standing, now: float) -> None:
@@ -283,20 +283,16 @@ class LedgerPlay(RuleBasedStateMachine):
         assert [view.hold.id for view in views] == self.hold_ids()
         for resource in {kept.write.resource for kept in self.model.kept}:
             ours = [write for view in views for write in view.writes if write.resource == resource]
-            line = sorted((write for write in ours if write.standing in (HELD, FOLLOWS, APPROVED)), key=place)
-            assert [write.task for write in line] == [kept.write.task for kept in self.model.in_line(resource)]
+            line = [write for write in ours if write.standing in (HELD, FOLLOWS, APPROVED)]
+            assert [write.task for write in sorted(line, key=lambda write: write.sequence)] == [
+                kept.write.task for kept in self.model.in_line(resource)
+            ]
         assert self.ledger.is_quiet(TENANT) == (not self.model.latched and not self.model.kept)
 
     @invariant()
     def through_rows_it_stays_what_it_is(self) -> None:
         rows = self.ledger.rows()
         assert Ledger.restored(row_of(*key, text_of(value)) for key, value in rows.items()).rows() == rows
-
-
-def place(write: object) -> int:
-    sequence = getattr(write, "sequence", 0)
-    assert isinstance(sequence, int)
-    return sequence
 
 
 class StoredPlay(LedgerPlay):

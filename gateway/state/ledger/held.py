@@ -59,7 +59,7 @@ class HeldWrites:
     def overtaken(self, resource: str, sequence: int) -> list[HeldWrite]:
         """The writes that must not be executed any more once a write of that sequence was."""
         queue = (self.by_task[task] for task in self._queues.get(resource, ()))
-        return [write for write in queue if write.sequence < sequence and write.standing is not Standing.HELD]
+        return [write for write in queue if write.sequence < sequence]
 
     def of(self, hold_id: str, standings: Collection[Standing] = tuple(Standing)) -> Iterator[HeldWrite]:
         """The writes of a hold that stand so, in the order in which they were first held."""
