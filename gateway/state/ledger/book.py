@@ -98,7 +98,8 @@ class Book:
         return limit_of(rules.people, rules.share, rules.directory)
 
     def _forget(self, kind: Kind, window: Window, before: float) -> None:
-        self.changed.update((kind, person) for person in window.forget(before))
+        for person in window.forget(before):
+            self.changed.add((kind, person))
 
     def _meet(self, write: Write, now: float) -> HeldWrite | None:
         """Take down another attempt at a write that is remembered."""
@@ -208,7 +209,9 @@ class Book:
         if executed is False:
             return
         window.lose(flight.people, now)
-        self.changed.update(("watched" if flight.watched else "lost", person) for person in flight.people)
+        kind: Kind = "watched" if flight.watched else "lost"
+        for person in flight.people:
+            self.changed.add((kind, person))
         if not flight.watched:
             self._land(flight, now)
 

@@ -21,7 +21,11 @@ class Window:
 
     def added_by(self, people: Iterable[str]) -> int:
         """How many of these are not counted yet."""
-        return sum(person not in self.lost and person not in self._reserved for person in people)
+        added = 0
+        for person in people:
+            if person not in self.lost and person not in self._reserved:
+                added += 1
+        return added
 
     def reserve(self, people: Iterable[str]) -> None:
         """Count people whom a write in flight may take access from; to be released once for each time."""
