@@ -9,26 +9,35 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 from gateway import __version__, vitals
 from gateway.admin import Admin
+from gateway.caller import Ourselves
+from gateway.desk import Desk
+from gateway.exchange import Delivery
 from gateway.journal import Journal, exclusive
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
+from gateway.server.control import SOCKET_NAME, ControlSocket
 from gateway.server.http import HttpServer
 from gateway.server.listener import Listener, listening_socket
 from gateway.server.tls import Certificates
-from gateway.settings.models import Settings
+from gateway.settings.models import AlertsSection, Settings
 from gateway.settings.problems import SettingsInvalid
 from gateway.stages.admission import Admission
 from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, open_upstreams
+from gateway.stages.guarding import Directories, GuardEvent, Guarding
 from gateway.stages.identity import FeedInvalid, Feeds, Identity, own_authorities
 from gateway.stages.recording import Recording
 from gateway.state.failures import Failures
+from gateway.state.keeper import Keeper
 from gateway.state.last_use import LastUse
+from gateway.state.ledger_store import LedgerUnavailable
 from gateway.state.places import Places
 from gateway.state.rates import Rates
 from gateway.state.turns import Turns
+from gateway.webhook import Webhook
 
 __all__ = ["FeedInvalid", "Instance", "run_instance"]
 
@@ -36,6 +45,9 @@ log = logging.getLogger(__name__)
 
 PROBE_TICK_SECONDS = 0.25  # each node has its own times; this is how exactly they are kept
 TICK_SECONDS = 1.0
+DIRECTORY_TICK_SECONDS = 5.0
+GUARD_TICK_SECONDS = 15.0
+WEBHOOK_SECONDS = 10.0  # for one attempt
 
 Reread = Callable[[], Awaitable[Settings]]
 
@@ -73,6 +85,12 @@ class Instance:
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
+        self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
+        self._guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
+        self.guarding = Guarding(self.keeper, Directories(time.monotonic))
+        self.guarding.on_event = self._guard_events.put_nowait
+        self.desk = Desk(self)
+        self.webhook = _webhook(settings.alerts)
         self._transitions: asyncio.Queue[Transition] = asyncio.Queue()
         self._reread = reread
         self._wants_reload = asyncio.Event()
@@ -100,9 +118,11 @@ class Instance:
         async with AsyncExitStack() as stack:
             stack.enter_context(exclusive(self.settings.gateway.state_directory))
             await stack.enter_async_context(self.journal)
+            await stack.enter_async_context(self.keeper)
             await self._open(stack)
             await self._note_start()
-            async with asyncio.TaskGroup() as tasks:
+            control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, self.desk.handlers)
+            async with control, asyncio.TaskGroup() as tasks:
                 accepting = tasks.create_task(self.listener.run())
                 running = [tasks.create_task(work) for work in self._background()]
                 log.info("ready", extra={"port": self.port, "admin_port": self.admin_port, "version": __version__})
@@ -142,6 +162,7 @@ class Instance:
         return Pipeline(
             identity=Identity(settings, authorities, self.feeds, self.failures, self.last_use, time.monotonic),
             admission=Admission(self.rates, self.places, self.turns, time.monotonic),
+            guarding=self.guarding,
             forwarding=Forwarding(self.upstreams),
             recording=self.recording,
             body_seconds=settings.listen.body_seconds,
@@ -164,6 +185,10 @@ class Instance:
             self._watch_feeds(),
             self._probe(),
             self._note_transitions(),
+            self._note_guard_events(),
+            self._keep_guard(),
+            self._count_directories(),
+            self._tell_webhook(),
             self._tick(),
             self._reload_on_request(),
         )
@@ -195,6 +220,39 @@ class Instance:
                 after=change.after,
                 why=change.why,
             )
+
+    async def _note_guard_events(self) -> None:
+        while True:
+            await self.desk.tell(await self._guard_events.get())
+
+    async def _keep_guard(self) -> None:
+        """What the guard settled since its last write goes on disk; holds that nobody decided on in time end."""
+        while True:
+            await asyncio.sleep(GUARD_TICK_SECONDS)
+            await self.desk.expire()
+            try:
+                await self.keeper.keep(at_least_the_time=True)
+            except LedgerUnavailable as error:
+                log.error("the guard's ledger: %s", error)  # noqa: TRY400 - says all
+
+    async def _count_directories(self) -> None:
+        directories = self.guarding.directories
+        while True:
+            for name in directories.due(self.settings.tenants):
+                try:
+                    await directories.learn(name, partial(self._ask, name))
+                except Exception:  # a fault of ours shall not end the gateway, which guards by `people` alone then
+                    log.exception("the size of a directory could not be learned", extra={"tenant": name})
+            await asyncio.sleep(DIRECTORY_TICK_SECONDS)
+
+    async def _ask(self, tenant_name: str, target: str) -> Delivery:
+        """A question of our own, which no client waits for."""
+        ourselves = Ourselves(asyncio.get_running_loop().time())
+        return await self.pipeline.forwarding.ask(tenant_name, target, None, ourselves)
+
+    async def _tell_webhook(self) -> None:
+        if self.webhook is not None:
+            await self.webhook.run()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -282,6 +340,13 @@ class Instance:
         await self.pipeline.forwarding.aclose()
 
 
+def _webhook(alerts: AlertsSection) -> Webhook | None:
+    if alerts.webhook_url is None:
+        return None
+    token = alerts.webhook_token
+    return Webhook(alerts.webhook_url, token.get_secret_value() if token else None, WEBHOOK_SECONDS)
+
+
 def digest(settings: Settings) -> str:
     """A short name of settings, by their content; secrets are in it only as digests and stars."""
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
@@ -293,6 +358,7 @@ def _fixed(settings: Settings) -> Mapping[str, object]:
         "listen.address": settings.listen.address,
         "admin.address": settings.admin.address,
         "audit.directory": settings.audit.directory,
+        "alerts": settings.alerts,
     }
 
 

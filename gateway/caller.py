@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -32,6 +33,19 @@ class Caller(Protocol):
             Refusal: BODY_TOO_LARGE, BODY_TIMEOUT, FRAMING_AMBIGUOUS (a malformed chunk), CLIENT_GONE.
         """
         ...
+
+
+@dataclass(slots=True)
+class Ourselves:
+    """The gateway itself asks: it has no body and never hangs up."""
+
+    began_at: float
+    on_gone: Callable[[], None] | None = None
+    is_gone: bool = False
+
+    async def read_body(self, max_bytes: int, max_seconds: float) -> bytes:
+        """Nothing."""
+        return b""
 
 
 @asynccontextmanager

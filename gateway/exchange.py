@@ -89,6 +89,36 @@ class Operation:
     takes: Taking | None = None  # whose access; None when nobody loses any
 
 
+class Verdict(Enum):
+    """What the guard says of a write; the values stand in the audit log and in metrics."""
+
+    PASS = "pass"  # noqa: S105 - a verdict
+    HOLD = "hold"
+    DENY = "deny"
+    WOULD_HOLD = "would-hold"  # it passed, for the guard only observes
+    EXEMPT = "exempt"  # it passed, for the group is exempt
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the guard made of a write: who would lose access by it, and whether it may leave."""
+
+    verdict: Verdict
+    loss: str = ""  # a scim.access.Loss; "" for a write that takes nothing and waits behind one that does
+    lost: tuple[str, ...] = ()  # ids of the people
+    counted: int = 0  # distinct people in the window, with these
+    limit: int = 0  # more than so many are a wave
+    hold: str | None = None
+    attempts: int = 0  # of the held task, with this one
+    reservation: int | None = None  # to be settled when the outcome is known
+    note: str = ""
+    reason: Reason | None = None  # why it may not leave
+
+    def refusal(self) -> Refusal | None:
+        """What to raise; None when the write may leave."""
+        return None if self.reason is None else Refusal(self.reason, note=self.note, hold=self.hold)
+
+
 class Stage(Enum):
     """How far an attempt to reach the upstream came; decides what is known of its outcome."""
 
@@ -171,6 +201,7 @@ class Trail:
     tenant: Tenant | None = None
     client: Client | None = None
     operation: Operation | None = None
+    judgement: Judgement | None = None
     delivery: Delivery | None = None
     answer: Answer | None = None
     refusal: Refusal | None = None

@@ -14,10 +14,11 @@ import time
 from dataclasses import dataclass
 
 from gateway.caller import Caller
-from gateway.exchange import Answer, Request, Trail, Unparsed
+from gateway.exchange import Answer, Client, Delivery, Judgement, Operation, Request, Trail, Unparsed
 from gateway.refusal import Reason, Refusal
 from gateway.stages.admission import Admission, Ticket
 from gateway.stages.forwarding import Forwarding, Upstream
+from gateway.stages.guarding import Guarding
 from gateway.stages.identity import Identity
 from gateway.stages.inspection import inspect, survey
 from gateway.stages.recording import Recording
@@ -40,6 +41,7 @@ class Pipeline:
 
     identity: Identity
     admission: Admission
+    guarding: Guarding
     forwarding: Forwarding
     recording: Recording
     body_seconds: float  # a body arrives within this time
@@ -87,12 +89,24 @@ class Pipeline:
         if operation.writes:
             trail.enter("turn", time.perf_counter())
             await self.admission.take_turn(held.ticket, operation, client, caller)
+            trail.enter("guard", time.perf_counter())
+            trail.judgement = await self._judge(operation, client, request, caller, held.ticket)
+            if trail.judgement is not None and (refusal := trail.judgement.refusal()) is not None:
+                raise refusal
             trail.enter("record", time.perf_counter())
             await self.recording.record_intent(trail)
         trail.enter("forward", time.perf_counter())
         trail.delivery = delivery = await self.forwarding.forward(operation, client, request.id, caller)
         trail.enter("present", time.perf_counter())
         return present(delivery, operation, trail)
+
+    async def _judge(
+        self, operation: Operation, client: Client, request: Request, caller: Caller, ticket: Ticket
+    ) -> Judgement | None:
+        async def ask(target: str) -> Delivery:
+            return await self.forwarding.ask(client.tenant_name, target, request.id, caller)
+
+        return await self.guarding.weigh(operation, client, ticket.turn, request.id, ask)
 
     async def _conclude(self, trail: Trail, held: Held, answer: Answer) -> Answer:
         """Put the outcome on record, and let the next one in; an answer that cannot be recorded is not given."""
@@ -106,6 +120,8 @@ class Pipeline:
         finally:
             trail.enter("", time.perf_counter())
             self.recording.observe(trail)
+            if trail.judgement is not None:
+                self.guarding.settle(trail)
             if held.upstream is not None:
                 held.upstream.release()
             if held.ticket is not None:

@@ -223,6 +223,31 @@ class Reason(Enum):
         "Bulk is not offered: send each operation as a request of its own.",
     )
 
+    # guard
+    GUARD_HELD = (
+        "guard-held",
+        503,
+        None,
+        Fault.GATEWAY,
+        "Held by the gateway's guard: unusually many people would lose access. Somebody who runs the gateway must "
+        "approve or deny it (scim-gateway guard list). Nothing is lost: the request may be sent again.",
+    )
+    GUARD_DENIED = (
+        "guard-denied",
+        403,
+        None,
+        Fault.CLIENT,
+        "Denied by the gateway's guard: unusually many people would have lost access, and whoever runs the gateway "
+        "said no, or did not say yes in time. Ask them before it is sent again.",
+    )
+    GUARD_UNAVAILABLE = (
+        "guard-unavailable",
+        503,
+        None,
+        Fault.GATEWAY,
+        f"The gateway's guard cannot count at the moment, so whatever takes access from people waits. {_BE_BACK}",
+    )
+
     # forward
     UPSTREAM_UNREACHABLE = (
         "upstream-unreachable",
@@ -312,6 +337,11 @@ class Reason(Enum):
         """Whether the client did nothing wrong and should simply come back later."""
         return self.fault is not Fault.CLIENT
 
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether it takes people to mend it, so that the client shall come back seldom."""
+        return self in (Reason.GUARD_HELD, Reason.GUARD_UNAVAILABLE)
+
 
 class Refusal(Exception):
     """A request is turned away. The note is for operators and never reaches the client.
@@ -320,10 +350,17 @@ class Refusal(Exception):
     """
 
     def __init__(
-        self, reason: Reason, *, note: str = "", allow: tuple[str, ...] = (), retry_after_seconds: int | None = None
+        self,
+        reason: Reason,
+        *,
+        note: str = "",
+        allow: tuple[str, ...] = (),
+        retry_after_seconds: int | None = None,
+        hold: str | None = None,
     ) -> None:
         super().__init__(f"{reason.slug}: {note}" if note else reason.slug)
         self.reason = reason
         self.note = note
         self.allow = allow  # the methods of METHOD_NOT_ALLOWED, for its field Allow (RFC 9110 section 10.2.1)
+        self.hold = hold  # the guard's name for a wave, which operators are asked about
         self.retry_after_seconds = retry_after_seconds  # the earliest moment worth a new try; None: the reply decides

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.admin import Check
 from gateway.stages.forwarding import Node, State, Upstream
+from gateway.state.ledger import Figures
 
 if TYPE_CHECKING:
     from gateway.app import Instance
@@ -24,6 +25,7 @@ def checks(instance: Instance) -> dict[str, Check]:
         "certificate": Check(certificate.expires_at > time.time(), _certificate_text(certificate.expires_at)),
         "certificate-files": Check(not certificate.refused, certificate.refused, counts=False),
         "audit": Check(journal.problem is None, journal.problem or ""),
+        "guard": Check(instance.keeper.problem is None, instance.keeper.problem or _guard_text(instance), counts=False),
         "settings": Check(not instance.reload_problem, instance.reload_problem, counts=False),
     }
     for name, state in instance.feeds.states.items():
@@ -45,6 +47,13 @@ def _node_text(upstream: Upstream, node: Node) -> str:
     return f"{mark}{node.name}{state}: {said}"
 
 
+def _guard_text(instance: Instance) -> str:
+    ledger = instance.keeper.ledger
+    figures = [ledger.figures(name) for name in instance.settings.tenants] if ledger is not None else []
+    holds, held = sum(f.open_holds for f in figures), sum(f.held for f in figures)
+    return f"{holds} waves wait for a decision, with {held} writes: scim-gateway guard list" if holds else ""
+
+
 def _certificate_text(expires_at: float) -> str:
     left = expires_at - time.time()
     day = time.strftime("%Y-%m-%d", time.gmtime(expires_at))
@@ -63,11 +72,25 @@ def show(instance: Instance) -> None:
             metrics.upstream_up.labels(name).set(upstream.healthy)
         for node in upstream.nodes:
             metrics.show_node(name, node.name, node.state.value, is_primary=node is upstream.primary)
+    _show_guard(instance)
     metrics.turns_held.set(instance.turns.held)
     metrics.turns_waiting.set(instance.turns.waiting)
     for name, state in instance.feeds.states.items():
         metrics.source_feed_networks.labels(name).set(state.networks)
         metrics.source_feed_refused.labels(name).set(bool(state.refused))
+
+
+def _show_guard(instance: Instance) -> None:
+    metrics, ledger = instance.metrics, instance.keeper.ledger
+    metrics.guard_up.set(instance.keeper.problem is None)
+    for name, tenant in instance.settings.tenants.items():
+        size = instance.guarding.directories.size_of(name, tenant)
+        if size is not None:
+            metrics.guard_directory_people.labels(name).set(size)
+        figures = ledger.figures(name) if ledger is not None else Figures()
+        metrics.guard_holds.labels(name).set(figures.open_holds)
+        metrics.guard_held_writes.labels(name).set(figures.held)
+        metrics.guard_last_attempts.labels(name).set(figures.near_their_end)
 
 
 def expiries(instance: Instance) -> dict[tuple[str, str], float | None]:

@@ -52,9 +52,9 @@ class House:
 
 
 def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
-    """Settings of a house. `changes` are the tenant's; `gateway`, `listen`, `admin`, `audit`, `feeds` are sections."""
+    """Settings of a house. `changes` are the tenant's, but for those that are named as another section."""
     certificates = make_development_certificates(directory / "tls", ("localhost", "127.0.0.1"))
-    sections = {name: changes.pop(name, {}) for name in ("gateway", "listen", "admin", "audit", "feeds")}
+    sections = {name: changes.pop(name, {}) for name in ("gateway", "listen", "admin", "audit", "alerts", "feeds")}
     port = unused_port()  # links name it
     tenant = {
         "path": PATH,
@@ -62,6 +62,7 @@ def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
         "upstream": [upstream],
         "upstream_token": UPSTREAM_TOKEN,
         "credentials": [{"name": "okta-2027", "token_sha256": sha256(TOKEN)}],
+        "guard": {"mode": "off"},  # it would ask the upstream for the size of its directory
         **changes,
     }
     return Settings.model_validate(
@@ -80,6 +81,7 @@ def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
             },
             "admin": {"address": "127.0.0.1:0", **sections["admin"]},
             "audit": {"directory": directory / "audit", **sections["audit"]},
+            "alerts": sections["alerts"],
             "sources": sections["feeds"],
             "tenants": {"jira": tenant},
         }

@@ -30,13 +30,39 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhook": set(),  # an event is a mapping; whom it is about, its sender knows
     "admin": {"settings", "audit", "journal", "state", "metrics"},
     "rehearsal": {"scim"},
-    "app": {"settings", "stages", "pipeline", "server", "state", "journal", "metrics", "admin", "webhook", "vitals"},
-    "vitals": {"admin", "metrics", "stages", "app"},  # beside app, which would not fit in a head with it
+    # The caller, for the gateway has questions of its own; the exchange, for what they are answered with.
+    "app": {
+        "settings",
+        "caller",
+        "exchange",
+        "stages",
+        "pipeline",
+        "server",
+        "state",
+        "journal",
+        "metrics",
+        "admin",
+        "webhook",
+        "vitals",
+        "desk",
+    },
+    "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
+    "desk": {"server", "stages", "state", "app"},  # as vitals: what operators decide about holds
     "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
     "__main__": {"cli"},
 }
 
-PURE_PARTS = ("refusal", "exchange", "wire", "scim", "audit", "settings/models", "settings/tokens")
+PURE_PARTS = (
+    "refusal",
+    "exchange",
+    "wire",
+    "scim",
+    "audit",
+    "settings/models",
+    "settings/tokens",
+    "settings/feeds",
+    "state/ledger/",
+)
 IMPURE_MODULES = {"asyncio", "aiohttp", "logging", "os", "time", "random", "socket", "threading", "secrets", "uvloop"}
 
 MAX_MODULE_LINES = 400

@@ -27,6 +27,11 @@ WITHOUT_UNIT = {
     "scim_gateway_source_feed_refused",
     "scim_gateway_config_last_reload_successful",
     "scim_gateway_draining",
+    "scim_gateway_guard_holds",
+    "scim_gateway_guard_held_writes",
+    "scim_gateway_guard_held_writes_near_their_end",
+    "scim_gateway_guard_directory_people",
+    "scim_gateway_guard_up",
 }
 
 

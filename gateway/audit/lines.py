@@ -18,6 +18,9 @@ long, ends in a newline and holds these keys; what is not known is left out:
     people                    whom it concerns: objects of id, userName, externalId
     attributes, dropped       names of the attributes written; of those that the policy took out
     status, reason, note      what the client got; the refusal's slug; for operators
+    guard                     what the guard made of a write: verdict (pass, hold, deny, would-hold, exempt), loss
+                              (deactivated, deleted, removed), people (how many), counted, limit, hold, attempts
+    lost                      ids of the people who lose access by it
     attempts, outcome         node, stage, seconds, status, note of each; executed, not-executed or unknown
     retry_after               when the client was told to come back, in seconds
     attempt, gap_seconds      the how manieth try at what was put off before, and how long after the last one it came
@@ -39,7 +42,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from gateway.exchange import Attempt, Person, Trail, Unparsed
+from gateway.exchange import Attempt, Judgement, Person, Trail, Unparsed
 
 MAX_LINE_BYTES = 65_536  # what log shippers take as one line
 _NUMBER_BYTES = 32  # what `numbered` adds at most
@@ -163,6 +166,19 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
     record["people"] = tuple([_person(person) for person in operation.people])
     record["attributes"] = operation.attributes
     record["dropped"] = operation.dropped
+    if trail.judgement is not None:
+        record["guard"] = _guard(trail.judgement)
+        record["lost"] = trail.judgement.lost
+
+
+def _guard(judgement: Judgement) -> dict[str, Value]:
+    told: dict[str, Value] = {"verdict": judgement.verdict.value}
+    if judgement.loss:
+        told |= {"loss": judgement.loss, "people": len(judgement.lost)}
+        told |= {"counted": judgement.counted, "limit": judgement.limit}
+    if judgement.hold is not None:
+        told |= {"hold": judgement.hold, "attempts": judgement.attempts}
+    return told
 
 
 def _person(person: Person) -> dict[str, Value]:

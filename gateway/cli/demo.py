@@ -146,6 +146,9 @@ client = "okta"
 upstream = ["{demo.application.origin}"]
 upstream_token_file = "application-token"
 
+[tenants.demo.guard]
+directory_size = 1000  # as if many people were in it: else the third one who leaves is a wave
+
 [[tenants.demo.credentials]]
 name = "demo"
 token_sha256 = "{digest(demo.token)}"

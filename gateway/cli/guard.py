@@ -134,7 +134,7 @@ def deny(
 @click.option("--audit", type=click.Path(path_type=Path, file_okay=False), help="The audit log's directory, or a copy.")
 @click.option("--since", default="7d", show_default=True, help="A time, or how long ago: 24h, 7d.")
 @click.option("--tenant", help="Only this tenant's.")
-@click.option("--window", help="The window to reckon with, such as 30m. Default: 1h.")
+@click.option("--window", help="The window to reckon with, such as 30m. Default: the tenant's window_seconds.")
 @_JSON_OPTION
 def report(
     *, config: Path, audit: Path | None, since: str, tenant: str | None, window: str | None, as_json: bool
@@ -145,13 +145,19 @@ def report(
     """
     begin = _moment(since, "--since", read_past)
     assert begin is not None  # noqa: S101 - there is a default
-    window_seconds = _window(window)
-    directory = audit or _settings(config).audit.directory
+    chosen = _window(window)
+    settings = None if audit else _settings(config)
+    directory = audit or (settings.audit.directory if settings else Path())
+
+    def window_seconds(name: str) -> float:
+        known = settings.tenants.get(name) if settings and window is None else None
+        return known.guard.window_seconds if known else chosen
+
     try:
         found = read_reductions(directory, begin)
     except OSError as error:
         raise click.ClickException(f"{error.filename or directory} cannot be read: {error.strerror}") from None
-    tenants = reckon([r for r in found.reductions if tenant in (None, r.tenant)], lambda _tenant: window_seconds)
+    tenants = reckon([r for r in found.reductions if tenant in (None, r.tenant)], window_seconds)
     if as_json:
         click.echo(json.dumps(as_json_object(tenants, begin, found.unreadable)))
     else:

@@ -47,6 +47,7 @@ class Hold:
     tenant: str
     state: str  # held, approved, denied, expired
     tripped_at: float | None
+    tripped_by: str
     expires_at: float | None
     counted: int  # people, when it tripped
     limit: int
@@ -66,6 +67,7 @@ class Hold:
             tenant=_text(told, "tenant"),
             state=_text(told, "state"),
             tripped_at=_moment(told, "tripped_at"),
+            tripped_by=_text(told, "tripped_by"),
             expires_at=_moment(told, "expires_at"),
             counted=_number(told, "counted"),
             limit=_number(told, "limit"),
@@ -99,7 +101,8 @@ def page_of(holds: Sequence[Hold], now: float, *, with_tasks: bool) -> str:
 
 def _lines_of(hold: Hold, now: float) -> Iterator[str]:
     yield f"{hold.id}  tenant {hold.tenant}  {hold.state.upper()}"
-    yield f"  tripped   {_since(hold.tripped_at, now)}"
+    by = f" by {printable(hold.tripped_by)}" if hold.tripped_by else ""
+    yield f"  tripped   {_since(hold.tripped_at, now)}{by}"
     yield f"  people    {hold.counted} would have lost access within the window; the limit is {hold.limit}"
     yield f"  tasks     {', '.join(f'{count} {state}' for state, count in hold.counts.items())}"
     if hold.counts["held"]:

@@ -66,6 +66,7 @@ class Metrics:
         GCCollector(registry=registry)
         Info("build", "The version that runs.", namespace=PREFIX, registry=registry).info({"version": version})
         self._count_requests(registry)
+        self._count_guard(registry)
         self._count_upstream(registry)
         self._count_records(registry)
         self._gauge_tenants(registry)
@@ -109,6 +110,8 @@ class Metrics:
         self._request_bytes.of[()].observe(trail.body_bytes)
         if trail.answer:
             self._response_bytes.of[()].observe(len(trail.answer.body))
+        if trail.judgement is not None:
+            self._guard_decisions[tenant, trail.judgement.loss or NONE, trail.judgement.verdict.value] += 1
         self._observe_caller(trail, tenant, trail.reason.slug if trail.reason else "")
 
     def observe_unparsed(self, unparsed: Unparsed) -> None:
@@ -220,6 +223,24 @@ class Metrics:
             "Decisions on a tenant's limits: admitted, rate-exceeded, no-place.",
             ("tenant", "decision"),
         )
+
+    def _count_guard(self, registry: CollectorRegistry) -> None:
+        self._guard_decisions = _tally(
+            registry,
+            "guard_decisions",
+            "Writes that the guard weighed, by how they take access and what it said of them.",
+            ("tenant", "loss", "verdict"),
+        )
+        gauge = partial(Gauge, namespace=PREFIX, registry=registry)
+        self.guard_holds = gauge("guard_holds", "Waves that wait for a person's decision.", ("tenant",))
+        self.guard_held_writes = gauge("guard_held_writes", "Writes that wait for a decision.", ("tenant",))
+        self.guard_last_attempts = gauge(
+            "guard_held_writes_near_their_end", "Held writes whose client gives up soon.", ("tenant",)
+        )
+        self.guard_directory_people = gauge(
+            "guard_directory_people", "People in the directory, as far as the guard knows.", ("tenant",)
+        )
+        self.guard_up = gauge("guard_up", "Whether the guard can count (1); else whatever takes access waits (0).")
 
     def _count_upstream(self, registry: CollectorRegistry) -> None:
         self._upstream_requests = _tally(

@@ -104,22 +104,28 @@ def _taken_from_members(group: str | None, changes: tuple[Change, ...]) -> Takin
     """Apply the changes in order to members yet unknown: who has gone by now, and who is surely in."""
     everybody = False
     gone: dict[str, None] = {}
-    kept: dict[str, set[str]] = {}  # by their folded form, so that whoever goes goes in any spelling
-    for change in changes:
+    left_at: dict[str, int] = {}  # by the number of the change; folded, so that whoever goes goes in any spelling
+    joined_at: dict[str, int] = {}
+    for number, change in enumerate(changes):
         if change.attribute.partition(".")[0] != "members":
             continue
         leaving, joining = _effect(change)
         if leaving is None:
             everybody = True
-            kept.clear()
+            joined_at.clear()
         for member in leaving or ():
             gone[member] = None
-            kept.pop(_fold(member), None)
-        for member in joining:
-            kept.setdefault(_fold(member), set()).add(member)
-    staying = frozenset(chain.from_iterable(kept.values()))
-    people = () if everybody else tuple(member for member in gone if member not in staying)
-    return Taking(Loss.REMOVED, people, group, everybody, staying) if everybody or people else None
+            left_at[_fold(member)] = number
+        joined_at |= dict.fromkeys(joining, number)
+    kept = _joined_last(joined_at, left_at)
+    people = () if everybody else tuple(member for member in gone if member not in kept)
+    return Taking(Loss.REMOVED, people, group, everybody, kept) if everybody or people else None
+
+
+def _joined_last(joined_at: dict[str, int], left_at: dict[str, int]) -> frozenset[str]:
+    if not left_at:
+        return frozenset(joined_at)
+    return frozenset(member for member, number in joined_at.items() if number > left_at.get(_fold(member), -1))
 
 
 _Ids: TypeAlias = "tuple[str, ...]"

@@ -25,6 +25,7 @@ HOLD = {
     "tenant": "jira",
     "state": "held",
     "tripped_at": NOW - 7200,
+    "tripped_by": "user.deactivate of bo@example.com (/Users/2)",
     "expires_at": NOW + 252_000,
     "counted": 21,
     "limit": 20,
@@ -50,7 +51,7 @@ def test_a_hold_shows_what_a_decision_needs() -> None:
 
     for piece in (
         "hold-7f3a  tenant jira  HELD",
-        f"tripped   {shown(NOW - 7200)} (2 h ago)",
+        f"tripped   {shown(NOW - 7200)} (2 h ago) by user.deactivate of bo@example.com (/Users/2)",
         "21 would have lost access within the window; the limit is 20",
         "480 held, 0 approved, 0 denied, 0 done",
         "attempts  up to 6; Okta gives a task up after 10",

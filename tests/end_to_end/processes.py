@@ -84,6 +84,7 @@ directory = "audit"
 path = "{PATH}"
 upstream = {nodes}
 upstream_token_file = "secret"
+guard = {{ directory_size = 1000 }}
 [[tenants.jira.credentials]]
 name = "okta-2027"
 token_sha256 = "{sha256(TOKEN)}"

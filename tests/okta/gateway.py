@@ -14,7 +14,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from gateway.stages.admission import Admission
 from gateway.stages.forwarding import Forwarding, Transition, open_upstreams
 from gateway.stages.forwarding.connection import UpstreamConnection
 from gateway.stages.forwarding.pool import Origin
+from gateway.stages.guarding import Directories, GuardEvent, Guarding
 from gateway.stages.identity import Feeds, Identity, own_authorities
 from gateway.stages.recording import Recording
 from gateway.state.failures import Failures
@@ -38,6 +39,7 @@ from gateway.state.turns import Turns
 from gateway.wire.fields import Fields
 from tests.okta.application import Answer, Application
 from tests.okta.clock import now, run_virtually
+from tests.okta.keeper import MemoryKeeper
 from tests.okta.promises import Asked, Entry, broken_promises
 from tests.okta.sequences import AUTHORIZATION
 from tests.okta.wire import VirtualNodes, virtual_nodes
@@ -88,11 +90,13 @@ class VirtualGateway:
     nodes: VirtualNodes
     settings: Settings
     turns: Turns
+    keeper: MemoryKeeper
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     places: Places = field(default_factory=Places)
     asked: dict[str, Asked] = field(default_factory=dict)  # by request id, in order of arrival
     closing_seconds: float = 0.0  # how long the upstream waited for requests under way, when there were none
     pipeline: Pipeline = field(init=False)
+    told: list[GuardEvent] = field(default_factory=list)
     _recording: Recording = field(init=False)
     _metrics: Metrics = field(init=False)
     _ticker: asyncio.TimerHandle = field(init=False)
@@ -110,10 +114,21 @@ class VirtualGateway:
         self.pipeline = Pipeline(
             identity=Identity(self.settings, authorities, feeds, Failures(), LastUse(), clock),
             admission=Admission(Rates(), self.places, self.turns, clock),
+            guarding=self._guarding(),
             forwarding=Forwarding(upstreams),
             recording=self._recording,
             body_seconds=self.settings.listen.body_seconds,
         )
+
+    def _guarding(self) -> Guarding:
+        guarding = Guarding(self.keeper, Directories(asyncio.get_running_loop().time))
+        guarding.on_event = self.told.append
+        return guarding
+
+    def crash(self) -> None:
+        """What the guard has not kept is lost, as by kill -9; nothing else is."""
+        self.keeper = self.keeper.after_a_crash()
+        self.pipeline = replace(self.pipeline, guarding=self._guarding())
 
     @property
     def record(self) -> list[Entry]:
@@ -233,19 +248,22 @@ async def virtual_gateway(
     application: Application,
     *,
     limits: Mapping[str, float] | None = None,
+    guard: Mapping[str, object] | None = None,
     turns: Turns | None = None,
     committed_share: float = 0.5,
 ) -> AsyncIterator[VirtualGateway]:
     """A gateway as long as the block lasts, and until what was asked of it has come to its end.
 
-    `limits` are the tenant's, where they are not to be the default.
+    `limits` and `guard` are the tenant's, where they are not to be the default; without `guard` there is none.
     """
     random.seed(0)  # the breakers' pauses are jittered
     application.base_path = PATH
-    the_tenant = tenant(upstream=[f"http://{node}" for node in NODES], limits=dict(limits or {}))
+    the_tenant = tenant(
+        upstream=[f"http://{node}" for node in NODES], limits=dict(limits or {}), guard=dict(guard or {"mode": "off"})
+    )
     the_settings = settings(tenants={"jira": the_tenant.model_dump(mode="python")})
     async with virtual_nodes(application, committed_share=committed_share) as nodes, asyncio.TaskGroup() as background:
-        gateway = VirtualGateway(application, nodes, the_settings, turns or Turns())
+        gateway = VirtualGateway(application, nodes, the_settings, turns or Turns(), MemoryKeeper())
         working = [background.create_task(work) for work in (gateway.probe(), gateway.note_transitions())]
         async with gateway._group:
             yield gateway
@@ -262,13 +280,14 @@ def played(
     play: Callable[[VirtualGateway], Awaitable[T]],
     *,
     limits: Mapping[str, float] | None = None,
+    guard: Mapping[str, object] | None = None,
     turns: Turns | None = None,
     committed_share: float = 0.5,
 ) -> tuple[T, VirtualGateway]:
     """Play something against a gateway, on a loop of its own: what came of it, and the gateway as it was left."""
 
     async def main() -> tuple[T, VirtualGateway]:
-        options = virtual_gateway(application, limits=limits, turns=turns, committed_share=committed_share)
+        options = virtual_gateway(application, limits=limits, guard=guard, turns=turns, committed_share=committed_share)
         async with options as gateway:
             result = await play(gateway)
         return result, gateway

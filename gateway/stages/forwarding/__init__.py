@@ -10,7 +10,7 @@ from gateway.exchange import Client, Delivery, Operation, RequestId
 from gateway.stages.forwarding.breaker import State
 from gateway.stages.forwarding.health import Health, ProbeResult
 from gateway.stages.forwarding.node import Node
-from gateway.stages.forwarding.requests import upstream_request
+from gateway.stages.forwarding.requests import question, upstream_request
 from gateway.stages.forwarding.upstream import Transition, Upstream, open_upstreams
 
 __all__ = ["Forwarding", "Health", "Node", "ProbeResult", "State", "Transition", "Upstream", "open_upstreams"]
@@ -37,6 +37,20 @@ class Forwarding:
         latest_start = until - limits.write_needs_seconds if operation.writes else until
         request = upstream_request(operation, upstream.tenant, request_id, upstream.authorization)
         return await upstream.deliver(request, caller, latest_start, until)
+
+    async def ask(self, tenant_name: str, target: str, request_id: RequestId | None, caller: Caller) -> Delivery:
+        """Read something for our own use, such as "/Groups/1"; on behalf of a write, which needs time left to leave.
+
+        Never raises for the upstream's faults.
+
+        Raises:
+            Refusal: TARGET_MALFORMED.
+        """
+        upstream = self.upstreams[tenant_name]
+        limits = upstream.tenant.limits
+        until = caller.began_at + limits.budget_seconds - limits.write_needs_seconds
+        request = question(target, upstream.tenant, request_id, upstream.authorization)
+        return await upstream.deliver(request, caller, until, until)
 
     def reserve(self, client: Client) -> Upstream:
         """Keep the client's upstream open until its `release`.

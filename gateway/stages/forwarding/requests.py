@@ -67,6 +67,19 @@ def upstream_request(
     return UpstreamRequest(operation.method, target, tuple(fields), operation.body)
 
 
+def question(target: str, tenant: Tenant, request_id: RequestId | None, authorization: str | None) -> UpstreamRequest:
+    """A read of our own, below the tenant's path at the upstream, with our credential.
+
+    Raises:
+        Refusal: TARGET_MALFORMED.
+    """
+    whole = base_path(tenant) + target
+    if not _TARGET.fullmatch(whole):
+        raise Refusal(Reason.TARGET_MALFORMED, note="what the guard wants to ask for cannot be an address")
+    fields = _own_fields(request_id)
+    return UpstreamRequest("GET", whole, (*fields, ("Authorization", authorization)) if authorization else fields, b"")
+
+
 def probe_request(tenant: Tenant) -> UpstreamRequest:
     """A question that changes nothing and gives no credential away: a 401 is a good answer to it."""
     return UpstreamRequest("GET", base_path(tenant) + "/Users?startIndex=1&count=1", _own_fields(None), b"")

@@ -20,6 +20,8 @@ ALWAYS = (
 )
 _RETRY_SECONDS = 60
 _RETRY_SPREAD_SECONDS = 61  # 60..120
+_HOLD_SECONDS = 600
+_HOLD_SPREAD_SECONDS = 601  # 600..1200: ten attempts, doubled each time, last four days and wait for a person
 _RETRY_MOST_SECONDS = 1200  # doubled ten times it is a fortnight; an upstream shall not ask for more
 
 
@@ -44,40 +46,55 @@ def present_refusal(refusal: Refusal, trail: Trail) -> Answer:
     status = 429 if reason.unavailable and dialect.comes_back_on_429_only else reason.status
     extra: list[tuple[str, str]] = []
     if status in (429, 503):
-        seconds = retry_after_seconds(trail.request.id, dialect, refusal.retry_after_seconds)
+        seconds = retry_after_seconds(
+            trail.request.id, dialect, refusal.retry_after_seconds, waits_for_a_person=reason.waits_for_a_person
+        )
         extra.append(("Retry-After", str(seconds)))
     if status == 401:
         extra.append(("WWW-Authenticate", 'Bearer realm="scim"'))
     if refusal.allow:
         extra.append(("Allow", ", ".join(refusal.allow)))
     # SECURITY: a stranger holds no connection longer than for one request, or a thousand of them would hold all.
-    return _error(status, reason, trail.request.id, tuple(extra), ends_connection=trail.client is None)
+    names = tuple(name for name in (reason.slug, refusal.hold) if name is not None)
+    return _error(status, reason, trail.request.id, tuple(extra), names, ends_connection=trail.client is None)
 
 
 def present_unparsed(unparsed: Unparsed) -> Answer:
     """The answer to bytes that never became a request; reflects nothing of them."""
-    return _error(unparsed.reason.status, unparsed.reason, unparsed.id, (), ends_connection=True)
+    reason = unparsed.reason
+    return _error(reason.status, reason, unparsed.id, (), (reason.slug,), ends_connection=True)
 
 
-def retry_after_seconds(request_id: RequestId, dialect: Dialect, wished: int | None) -> int:
+def retry_after_seconds(
+    request_id: RequestId, dialect: Dialect, wished: int | None, *, waits_for_a_person: bool = False
+) -> int:
     """When to come back, in whole seconds: Okta takes anything but an integer as five minutes.
 
     Okta doubles the first value of a task and gives up after ten attempts, so a short value loses
-    the task and a constant one brings everyone back at once: 60..120, spread by the request's id.
+    the task and a constant one brings everyone back at once: 60..120, spread by the request's id;
+    600..1200 for what waits for a person, who may be away for days.
     """
-    digest = hashlib.blake2s(request_id.encode(), digest_size=4).digest()
-    spread = _RETRY_SECONDS + int.from_bytes(digest) % _RETRY_SPREAD_SECONDS
+    number = int.from_bytes(hashlib.blake2s(request_id.encode(), digest_size=4).digest())
+    if waits_for_a_person:
+        return _HOLD_SECONDS + number % _HOLD_SPREAD_SECONDS
+    spread = _RETRY_SECONDS + number % _RETRY_SPREAD_SECONDS
     if dialect.comes_back_on_429_only or wished is None:
         return min(max(spread, wished or 0), _RETRY_MOST_SECONDS)
     return min(max(1, wished), _RETRY_MOST_SECONDS)
 
 
 def _error(
-    status: int, reason: Reason, request_id: RequestId, extra: tuple[tuple[str, str], ...], *, ends_connection: bool
+    status: int,
+    reason: Reason,
+    request_id: RequestId,
+    extra: tuple[tuple[str, str], ...],
+    names: tuple[str, ...],
+    *,
+    ends_connection: bool,
 ) -> Answer:
     # SECURITY: failed authentications read alike, whatever was wrong with the credential.
-    shown = "" if reason.status == 401 else f"{reason.slug}, "
-    detail = f"{reason.detail} [{shown}request {request_id}]"
+    shown = () if reason.status == 401 else names
+    detail = f"{reason.detail} [{', '.join((*shown, f'request {request_id}'))}]"
     body = error_body(status, detail, reason.scim_type)
     fields = (("Content-Type", SCIM_JSON), *extra, *ALWAYS, ("X-Request-Id", request_id))
     return Answer(status, fields, body, ends_connection)

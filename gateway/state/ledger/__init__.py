@@ -11,6 +11,7 @@ from gateway.state.ledger.limits import Rules, limit_of
 from gateway.state.ledger.rows import Changes
 from gateway.state.ledger.values import (
     Decision,
+    Figures,
     HeldWrite,
     HoldState,
     HoldView,
@@ -25,6 +26,7 @@ __all__ = [
     "Changes",
     "Decided",
     "Decision",
+    "Figures",
     "GuardClock",
     "HeldWrite",
     "HoldIsOver",

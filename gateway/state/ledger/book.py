@@ -11,6 +11,8 @@ from gateway.state.ledger.rows import Kind
 from gateway.state.ledger.values import (
     LAST_ATTEMPTS_FROM,
     REFUSED,
+    WAITING,
+    Figures,
     Flight,
     HeldWrite,
     Hold,
@@ -64,7 +66,9 @@ class Book:
             return self._answer(Verdict.HOLD, held, counted, limit)
         if judged and (self.open_hold or counted > limit):
             tripped = self.open_hold is None
-            hold = self.open_hold or Hold(new_hold_id, now, now + rules.hold_seconds, counted, limit)
+            by = f"{write.operation} of {write.summary}"
+            new = Hold(new_hold_id, now, now + rules.hold_seconds, counted, limit, tripped_by=by)
+            hold = self.open_hold or new
             held = self._join(hold, write, held, now)
             return replace(self._keep_waiting(held, hold.id, counted, limit), tripped=tripped)
         if blocker := self.writes.blocker(write.resource, write.task, now):
@@ -220,6 +224,8 @@ class Book:
         held = self.writes.by_task.get(flight.task) if flight.task else None
         if held and held.standing not in REFUSED:
             self._drop(held)
+            hold = self.holds[held.hold]
+            self.set_hold(replace(hold, done=hold.done + 1))
         for overtaken in self.writes.overtaken(flight.resource, flight.sequence):
             self.keep(replace(overtaken, standing=Standing.SUPERSEDED, decided_at=now))
 
@@ -270,6 +276,12 @@ class Book:
         if held.standing in REFUSED:
             return now - (held.decided_at or 0.0) > kept_seconds
         return now - max(held.last_at, held.decided_at or 0.0) > max(kept_seconds, held.patience_seconds)
+
+    def figures(self) -> Figures:
+        """Costs a look at every remembered write."""
+        waiting = [write for write in self.writes.by_task.values() if write.standing in WAITING]
+        near = sum(write.attempts >= LAST_ATTEMPTS_FROM for write in waiting)
+        return Figures(int(self.open_hold is not None), len(waiting), near)
 
     def views(self) -> Iterator[HoldView]:
         """Every hold that is remembered, with its writes in order of arrival."""

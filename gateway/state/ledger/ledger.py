@@ -11,7 +11,7 @@ from gateway.state.ledger.deciding import Decided, Signature
 from gateway.state.ledger.images import restore, rows_of, value_in
 from gateway.state.ledger.limits import Rules
 from gateway.state.ledger.rows import Changes, Key, Value
-from gateway.state.ledger.values import Hold, HoldState, HoldView, Weighed, Write
+from gateway.state.ledger.values import Figures, Hold, HoldState, HoldView, Weighed, Write
 
 MAX_WRITES = 100_000  # that are remembered, for a tenant; some 80 MB
 
@@ -141,6 +141,11 @@ class Ledger:
         """The holds that are remembered, of one tenant or all, the oldest first within each."""
         books = self._books.values() if tenant is None else filter(None, [self._books.get(tenant)])
         return tuple(view for book in books for view in book.views())
+
+    def figures(self, tenant: str) -> Figures:
+        """How it stands with a tenant."""
+        book = self._books.get(tenant)
+        return Figures() if book is None else book.figures()
 
     def rows(self) -> dict[Key, Value]:
         """All of it."""

@@ -29,6 +29,7 @@ class Standing(Enum):
 
 
 LIVE = frozenset({Standing.HELD, Standing.FOLLOWS, Standing.APPROVED})  # later writes to the resource wait for these
+WAITING = frozenset({Standing.HELD, Standing.FOLLOWS})
 REFUSED = frozenset({Standing.DENIED, Standing.SUPERSEDED})
 
 
@@ -148,6 +149,8 @@ class Hold:
     limit: int
     state: HoldState = HoldState.OPEN
     ended_at: float | None = None
+    tripped_by: str = ""  # operation and whom, for people
+    done: int = 0  # of its writes, approved and executed
     beyond: int = 0  # attempts at writes that were held but found no room in the ledger
     decisions: tuple[Decision, ...] = ()
 
@@ -164,6 +167,15 @@ class HoldView:
     tenant: str
     hold: Hold
     writes: tuple[HeldWrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How it stands with a tenant."""
+
+    open_holds: int = 0
+    held: int = 0  # writes that wait for a person, or behind one that does
+    near_their_end: int = 0  # of these, how many clients give up soon
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,270 @@
+"""Where operators decide: the commands that the control socket offers about holds, and who hears of them.
+
+A decision is on record, with the name of whoever made it, before it takes effect.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from gateway.server.control import ControlRefused, Handler, User
+from gateway.stages.guarding import GuardEvent
+from gateway.state.ledger import (
+    Decided,
+    HeldWrite,
+    HoldIsOver,
+    HoldState,
+    HoldView,
+    Ledger,
+    Ruling,
+    Signature,
+    Standing,
+    UnknownHold,
+)
+from gateway.state.ledger.values import LAST_ATTEMPTS_FROM, WAITING
+from gateway.state.ledger_store import LedgerUnavailable
+
+if TYPE_CHECKING:
+    from gateway.app import Instance
+
+log = logging.getLogger(__name__)
+
+LONGEST_REASON = 500
+LONGEST_ALLOWANCE_SECONDS = 7 * 86400.0
+Words = Mapping[str, object]
+
+_SEE = "see `scim-gateway guard list`"
+_SAID = {
+    "wave-held": "a wave is held: %s would be %d people within the window, and the limit is %d; " + _SEE,
+    "wave-observed": "a wave passes, for the guard only observes: with %s it is %d people, and the limit is %d",
+    "last-attempts": "the client of a held write gives up soon: %s (counted: %d, limit: %d); " + _SEE,
+}
+
+
+class Desk:
+    """The commands of one instance."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """By the command's name."""
+        return {"guard.list": self.list, "guard.approve": self.approve, "guard.deny": self.deny}
+
+    # Commands ---------------------------------------------------------------------------------------
+
+    async def list(self, words: Words, _user: User) -> Words:
+        """Every hold that is remembered: `tenant` (or all), `tasks` (whether to show each held write)."""
+        tenant = _text(words, "tenant")
+        if tenant is not None and tenant not in self._instance.settings.tenants:
+            known = ", ".join(self._instance.settings.tenants)
+            raise ControlRefused(f"there is no tenant {tenant}; there are {known}")
+        return {"holds": [_hold(view, with_tasks=words.get("tasks") is True) for view in self._ledger.holds(tenant)]}
+
+    async def approve(self, words: Words, user: User) -> Words:
+        """Let held writes pass: `hold`, `reason`; `tasks`, or `until`, or `raise_to` with `until` (Unix seconds)."""
+        until, people, tasks = _moment(words, "until"), _number(words, "raise_to"), _tasks(words)
+        if people is not None and until is None:
+            raise ControlRefused("a raised threshold needs --until: for how long")
+        if until is not None:
+            if tasks is not None:
+                raise ControlRefused("--until lets everything pass, so it excludes --task")
+            self._check_until(until)
+
+        def decide(ledger: Ledger, hold: str, signature: Signature) -> Decided:
+            if until is None:
+                return ledger.approve(hold, signature, tasks)
+            if people is None:
+                return ledger.approve_until(hold, signature, until)
+            return ledger.raise_threshold(hold, signature, people, until)
+
+        return await self._decide("approve", words, user, decide)
+
+    async def deny(self, words: Words, user: User) -> Words:
+        """Turn held writes away for good: `hold`, `reason`; `tasks`, or all that wait."""
+        tasks = _tasks(words)
+        return await self._decide("deny", words, user, lambda ledger, hold, by: ledger.deny(hold, by, tasks))
+
+    async def _decide(
+        self, ruling: str, words: Words, user: User, decide: Callable[[Ledger, str, Signature], Decided]
+    ) -> Words:
+        hold, reason = _text(words, "hold"), (_text(words, "reason") or "").strip()
+        if hold is None or not reason:
+            raise ControlRefused("a decision names the hold and gives a reason (--reason)")
+        ledger, details = self._ledger, _details(words, user, ruling)
+        view = next((view for view in ledger.holds() if view.hold.id == hold), None)
+        if view is None:
+            raise ControlRefused(f"there is no hold {hold}; `scim-gateway guard list` shows those there are")
+        if not await self._instance.recording.notice("guard-decision", tenant=view.tenant, hold=hold, **details):
+            raise ControlRefused("nothing was decided: a decision must be on record first, and the audit log fails")
+        try:
+            decided = decide(ledger, hold, Signature(user.name, reason[:LONGEST_REASON], self._instance.keeper.now))
+        except UnknownHold as error:
+            raise ControlRefused(f"there is no hold {hold} any more") from error
+        except HoldIsOver as error:
+            raise ControlRefused(f"{hold} is decided already; only single tasks of it can be approved now") from error
+        await self._keep()
+        self._announce("wave-decided", view.tenant, {"hold": hold, **details, "changed": len(decided.changed)})
+        return {"hold": hold, "changed": len(decided.changed), "said": _said(decided)}
+
+    def _check_until(self, until: float) -> None:
+        now = self._instance.keeper.now
+        if not now < until <= now + LONGEST_ALLOWANCE_SECONDS:
+            raise ControlRefused("--until lies within the next seven days")
+
+    async def _keep(self) -> None:
+        try:
+            await self._instance.keeper.keep()
+        except LedgerUnavailable as error:
+            raise ControlRefused(f"it is decided, but a restart would forget it for now: {error}") from error
+
+    @property
+    def _ledger(self) -> Ledger:
+        keeper = self._instance.keeper
+        if keeper.ledger is None:
+            raise ControlRefused(f"the guard has no ledger: {keeper.problem}")
+        return keeper.ledger
+
+    # What happens by itself ---------------------------------------------------------------------------
+
+    async def tell(self, event: GuardEvent) -> None:
+        """Let people hear of what the guard met: log, record, webhook."""
+        what = f"{event.operation} of {event.summary}"
+        said = _SAID[event.kind] % (what, event.counted, event.limit)
+        level = logging.WARNING if event.kind == "wave-observed" else logging.ERROR
+        log.log(level, said, extra={"tenant": event.tenant_name, "hold": event.hold, "request": event.request_id})
+        details = {
+            "hold": event.hold,
+            "operation": event.operation,
+            "whom": event.summary,
+            "counted": event.counted,
+            "limit": event.limit,
+            "attempts": event.attempts,
+            "request": event.request_id,
+        }
+        await self._instance.recording.notice(event.kind, tenant=event.tenant_name, **details)
+        self._announce(event.kind, event.tenant_name, {**details, "text": said})
+
+    async def expire(self) -> None:
+        """Deny what nobody decided in time; to be called every minute or so."""
+        keeper = self._instance.keeper
+        if keeper.ledger is None:
+            return
+        for decided in keeper.ledger.expire(keeper.now):
+            hold, denied = decided.view.hold.id, len(decided.changed)
+            log.error("nobody decided on %s in time: %s held writes are denied", hold, denied)
+            await self._instance.recording.notice("wave-expired", tenant=decided.view.tenant, hold=hold, denied=denied)
+            self._announce("wave-expired", decided.view.tenant, {"hold": hold, "denied": denied})
+
+    def _announce(self, kind: str, tenant: str, details: Mapping[str, object]) -> None:
+        webhook = self._instance.webhook
+        if webhook is not None:
+            public_url = self._instance.settings.gateway.public_url
+            webhook.tell({"event": kind, "gateway": public_url, "tenant": tenant, **details})
+
+
+def _details(words: Words, user: User, ruling: str) -> dict[str, str | int | float | tuple[str, ...] | None]:
+    return {
+        "ruling": ruling,
+        "by": user.name,
+        "uid": user.uid,
+        "reason": (_text(words, "reason") or "").strip()[:LONGEST_REASON],
+        "tasks": _tasks(words),
+        "until": _moment(words, "until"),
+        "raise_to": _number(words, "raise_to"),
+    }
+
+
+def _said(decided: Decided) -> str:
+    count = len(decided.changed)
+    waiting = sum(write.standing is Standing.HELD for write in decided.view.writes)
+    rest = "nothing of it waits any more" if decided.ended or not waiting else f"{waiting} still wait for a decision"
+    return f"{count} held {'write' if count == 1 else 'writes'} decided; {rest}"
+
+
+def _hold(view: HoldView, *, with_tasks: bool) -> dict[str, object]:
+    hold, writes = view.hold, view.writes
+    standing = [write.standing for write in writes]
+    waiting = [write for write in writes if write.standing in WAITING]
+    last = hold.decisions[-1] if hold.decisions else None
+    shown: dict[str, object] = {
+        "id": hold.id,
+        "tenant": view.tenant,
+        "state": _state(view),
+        "tripped_at": hold.tripped_at,
+        "tripped_by": hold.tripped_by,
+        "expires_at": hold.expires_at,
+        "counted": hold.counted,
+        "limit": hold.limit,
+        "held": len(waiting) + (0 if hold.ended_at else hold.beyond),
+        "approved": standing.count(Standing.APPROVED),
+        "denied": standing.count(Standing.DENIED) + standing.count(Standing.SUPERSEDED),
+        "done": hold.done,
+        "most_attempts": max((write.attempts for write in waiting), default=0),
+        "last_chance": sum(write.attempts > LAST_ATTEMPTS_FROM for write in waiting),
+        "decided_by": last.by if last and last.by else None,
+        "decided_at": last.at if last else None,
+        "reason": last.reason if last else None,
+    }
+    if with_tasks:
+        shown["tasks"] = [_task(write) for write in writes]
+    return shown
+
+
+def _task(write: HeldWrite) -> dict[str, object]:
+    return {
+        "task": write.task,
+        "operation": write.operation,
+        "summary": write.summary,
+        "people": len(write.people),
+        "attempts": write.attempts,
+        "first_at": write.first_at,
+        "last_at": write.last_at,
+        "state": write.standing.value,
+    }
+
+
+def _state(view: HoldView) -> str:
+    if view.hold.state is HoldState.OPEN:
+        return "held"
+    if view.hold.state is HoldState.EXPIRED:
+        return "expired"
+    ruled = view.hold.decisions[-1].ruling if view.hold.decisions else Ruling.APPROVE
+    return "denied" if ruled in (Ruling.DENY, Ruling.EXPIRE) else "approved"
+
+
+def _text(words: Words, name: str) -> str | None:
+    value = words.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise ControlRefused(f"{name} is a text")
+
+
+def _number(words: Words, name: str) -> int | None:
+    value = words.get(name)
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ControlRefused(f"{name} is a whole number above 0")
+
+
+def _moment(words: Words, name: str) -> float | None:
+    value = words.get(name)
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ControlRefused(f"{name} is a moment, in Unix seconds")
+
+
+def _tasks(words: Words) -> tuple[str, ...] | None:
+    value = words.get("tasks")
+    if value is None:
+        return None
+    if isinstance(value, list) and value and all(isinstance(task, str) for task in value):
+        return tuple(task for task in value if isinstance(task, str))
+    raise ControlRefused("tasks is a list of their ids, as `scim-gateway guard list --tasks` shows them")

@@ -1,0 +1,227 @@
+"""Guarding: would this write take access from too many people? Then it waits for somebody to say yes.
+
+Who loses access is judged by meaning (`scim.access`); where only the difference tells, the upstream is asked who is in
+the group, while the write holds its turn. What is counted and decided is the ledger's (`state.ledger`); what it says
+is on disk before the write leaves, or before the client is told to come back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.exchange import Client, Delivery, Judgement, Operation, Outcome, RequestId, Trail, Verdict
+from gateway.refusal import Reason, Refusal
+from gateway.scim.access import Loss, Taking
+from gateway.settings.models import GuardSection
+from gateway.stages.guarding.directories import Ask, Directories
+from gateway.stages.guarding.groups import Group, read_group
+from gateway.state import ledger as ledgers
+from gateway.state.keeper import Keeper
+from gateway.state.ledger import Ledger, Rules, Weighed, Write
+from gateway.state.ledger_store import LedgerUnavailable
+
+__all__ = ["Ask", "Directories", "GuardEvent", "Guarding"]
+
+_EXECUTED = {Outcome.EXECUTED: True, Outcome.NOT_EXECUTED: False, Outcome.UNKNOWN: None}
+_VERDICTS = {
+    ledgers.Verdict.PASS: (Verdict.PASS, None),
+    ledgers.Verdict.HOLD: (Verdict.HOLD, Reason.GUARD_HELD),
+    ledgers.Verdict.DENY: (Verdict.DENY, Reason.GUARD_DENIED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GuardEvent:
+    """Something that people must hear of at once: `kind` is wave-held, wave-observed or last-attempts."""
+
+    kind: str
+    tenant_name: str
+    hold: str | None
+    operation: str
+    summary: str
+    counted: int
+    limit: int
+    attempts: int
+    request_id: RequestId
+
+
+class Guarding:
+    """The guard. One for the life of an instance."""
+
+    def __init__(self, keeper: Keeper, directories: Directories) -> None:
+        self.directories = directories
+        self.on_event: Callable[[GuardEvent], None] = lambda _: None
+        self._keeper = keeper
+
+    async def weigh(
+        self, operation: Operation, client: Client, resource: str | None, request_id: RequestId, ask: Ask
+    ) -> Judgement | None:
+        """What the guard says of a write; None when it has nothing to say. One with a reservation is to be settled.
+
+        `resource` names what the write has its turn on.
+
+        Raises:
+            Refusal: the upstream was asked who is in a group, and this is why it did not answer.
+        """
+        guard, takes, ledger = client.tenant.guard, operation.takes, self._keeper.ledger
+        if guard.mode == "off":
+            return None
+        passes_unseen = guard.mode == "observe" or ledger is None or ledger.is_quiet(client.tenant_name)
+        if takes is None and passes_unseen:
+            return None
+        lost, exempt = await _lost(takes, operation, client, ask) if takes is not None else ((), False)
+        loss = takes.loss.value if takes is not None else ""
+        if exempt:
+            return Judgement(Verdict.EXEMPT, loss, lost)
+        if not lost and passes_unseen:
+            return Judgement(Verdict.PASS, loss)
+        if ledger is None:
+            why = self._keeper.problem or ""
+            blind = guard.mode == "hold"
+            return Judgement(Verdict.HOLD, loss, lost, note=why, reason=Reason.GUARD_UNAVAILABLE) if blind else None
+        return await self._judge(ledger, _write(operation, client, resource, lost, request_id), loss, client)
+
+    def settle(self, trail: Trail) -> None:
+        """Say what became of a write that passed; it is kept on disk by whoever keeps the ledger next."""
+        judgement, ledger = trail.judgement, self._keeper.ledger
+        if judgement is None or judgement.reservation is None or ledger is None or trail.client is None:
+            return
+        executed = _EXECUTED[trail.outcome]
+        ledger.settle(trail.client.tenant_name, judgement.reservation, executed, self._keeper.now)
+
+    async def _judge(self, ledger: Ledger, write: Write, loss: str, client: Client) -> Judgement:
+        guard, tenant_name = client.tenant.guard, client.tenant_name
+        rules = _rules(guard, self.directories.size_of(tenant_name, client.tenant))
+        now = self._keeper.now
+        if guard.mode == "observe":
+            weighed = ledger.observe(tenant_name, write, rules, now)
+        else:
+            weighed = ledger.weigh(tenant_name, write, rules, now, f"hold-{secrets.token_hex(4)}")
+        self._tell(weighed, write, tenant_name)
+        judgement = _judgement(weighed, write, loss, guard)
+        try:
+            await self._keeper.keep()
+        except LedgerUnavailable as error:
+            return self._without_a_record(ledger, judgement, tenant_name, guard, str(error))
+        return judgement
+
+    def _without_a_record(
+        self, ledger: Ledger, judgement: Judgement, tenant_name: str, guard: GuardSection, why: str
+    ) -> Judgement:
+        """SECURITY: what could not be kept would be forgotten by a crash, and a wave would pass in two halves."""
+        if judgement.reason is not None or not judgement.loss or guard.mode == "observe":
+            return judgement
+        if judgement.reservation is not None:
+            ledger.settle(tenant_name, judgement.reservation, False, self._keeper.now)  # it does not leave
+        return Judgement(
+            Verdict.HOLD, judgement.loss, judgement.lost, judgement.counted, judgement.limit,
+            note=why, reason=Reason.GUARD_UNAVAILABLE,
+        )  # fmt: skip
+
+    def _tell(self, weighed: Weighed, write: Write, tenant_name: str) -> None:
+        kinds = []
+        if weighed.tripped:
+            kinds.append("wave-observed" if weighed.would_hold else "wave-held")
+        if weighed.warning_due:
+            kinds.append("last-attempts")
+        for kind in kinds:
+            event = GuardEvent(
+                kind, tenant_name, weighed.hold, write.operation, write.summary, weighed.counted, weighed.limit,
+                weighed.attempts, RequestId(write.request_id),
+            )  # fmt: skip
+            self.on_event(event)
+
+
+def _rules(guard: GuardSection, directory: int | None) -> Rules:
+    return Rules(guard.people, guard.share, guard.window_seconds, guard.hold_hours * 3600, directory)
+
+
+def _write(
+    operation: Operation, client: Client, resource: str | None, lost: tuple[str, ...], request_id: RequestId
+) -> Write:
+    where = operation.address.path
+    names = [operation.resource_name, *(person.user_name for person in operation.people)]
+    return Write(
+        task=_task(operation, client),
+        resource=resource or f"{client.tenant_name} {where}",
+        operation=operation.name,
+        people=frozenset(lost),
+        request_id=request_id,
+        summary=next((f"{name} ({where})" for name in names if name), where),
+    )
+
+
+def _task(operation: Operation, client: Client) -> str:
+    """A digest which a client's repeats share, though it may read a profile anew between two of them.
+
+    So neither bodies nor the attributes of a whole resource count; but two writes to one group that name different
+    members are two tasks, and so are a deactivation and a reactivation of one user.
+    """
+    takes = operation.takes
+    parts = [client.tenant_name, operation.method, operation.address.path, takes.loss.value if takes else ""]
+    if operation.method == "PATCH":
+        parts += [operation.name, *sorted(operation.attributes)]
+        parts += sorted(person.id or "" for person in operation.people)
+        parts += sorted(takes.people) if takes else []
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+async def _lost(takes: Taking, operation: Operation, client: Client, ask: Ask) -> tuple[tuple[str, ...], bool]:
+    """Whose access a write takes, and whether that is the group's own business."""
+    guard = client.tenant.guard
+    if takes.loss is not Loss.REMOVED:
+        return takes.people or (f"me:{client.credential}",), False
+    if takes.group in guard.exempt_groups:
+        return takes.people, True
+    if not takes.needs_members and not guard.exempt_groups:
+        return takes.people, False
+    group = await _group(operation.address.path, ask)
+    exempt = group.name is not None and group.name in guard.exempt_groups
+    lost = takes.lost(group.members or ()) if takes.needs_members else takes.people
+    return tuple(sorted(lost)), exempt
+
+
+async def _group(path: str, ask: Ask) -> Group:
+    """A group as it is now; without members where it has none or is not there."""
+    group = _read(await ask(path))
+    if group.members is not None:
+        return group
+    delivery = await ask(f"{path}?attributes=displayName,members")  # some show members only when asked to
+    refused = delivery.answer is not None and 400 <= delivery.answer.status < 500
+    return group if refused else _read(delivery)
+
+
+def _read(delivery: Delivery) -> Group:
+    answer = delivery.answer
+    if delivery.reason is not None or answer is None:
+        reason = delivery.reason or Reason.GATEWAY_FAULT
+        raise Refusal(reason, note=f"the guard asked who is in the group: {delivery.note}")
+    if answer.status == 404:  # the write will come to the same
+        return Group(None, frozenset())
+    group = read_group(answer.document) if answer.status == 200 and answer.document is not None else None
+    if group is None:
+        note = f"the guard asked who is in the group, and cannot tell from the answer: status {answer.status}"
+        raise Refusal(Reason.UPSTREAM_NOT_SCIM, note=note)
+    return group
+
+
+def _judgement(weighed: Weighed, write: Write, loss: str, guard: GuardSection) -> Judgement:
+    verdict, reason = _VERDICTS[weighed.verdict]
+    note = ""
+    if reason is not None:
+        note = f"{weighed.note}; {weighed.counted} people within {guard.window_seconds} s, the limit is {weighed.limit}"
+    return Judgement(
+        Verdict.WOULD_HOLD if weighed.would_hold else verdict,
+        loss,
+        tuple(sorted(write.people)),
+        weighed.counted,
+        weighed.limit,
+        weighed.hold,
+        weighed.attempts,
+        weighed.reservation,
+        note,
+        reason,
+    )

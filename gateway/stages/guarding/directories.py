@@ -1,0 +1,46 @@
+"""How many people a tenant's directory has: asked of the upstream now and then, for a wave is a share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from gateway.exchange import Delivery
+from gateway.settings.models import Tenant
+from gateway.stages.guarding.groups import total_of
+
+FRESH_SECONDS = 900.0
+AGAIN_SECONDS = 60.0  # after a question without an answer
+QUESTION = "/Users?startIndex=1&count=1"
+
+Ask = Callable[[str], Awaitable[Delivery]]
+"""Reads something of a tenant's upstream, such as "/Groups/1"."""
+
+
+class Directories:
+    """The sizes learned so far, by tenant. A question that fails leaves what was known."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.sizes: dict[str, int] = {}
+        self._clock = clock  # monotonic seconds
+        self._due: dict[str, float] = {}
+
+    def size_of(self, tenant_name: str, tenant: Tenant) -> int | None:
+        """How many people there are; None while nobody knows."""
+        return tenant.guard.directory_size or self.sizes.get(tenant_name)
+
+    def due(self, tenants: Mapping[str, Tenant]) -> list[str]:
+        """The tenants to ask for now."""
+        now = self._clock()
+        wanted = (n for n, t in tenants.items() if t.guard.mode != "off" and t.guard.directory_size is None)
+        return [name for name in wanted if self._due.get(name, 0.0) <= now]
+
+    async def learn(self, tenant_name: str, ask: Ask) -> None:
+        """Ask for one directory's size. Never raises for the upstream's faults."""
+        self._due[tenant_name] = self._clock() + AGAIN_SECONDS
+        delivery = await ask(QUESTION)
+        answer = delivery.answer
+        if delivery.reason is None and answer is not None and answer.status == 200 and answer.document is not None:
+            total = total_of(answer.document)
+            if total is not None:
+                self.sizes[tenant_name] = total
+                self._due[tenant_name] = self._clock() + FRESH_SECONDS
