@@ -13,6 +13,7 @@ from gateway.refusal import Reason, Refusal
 from gateway.scim.access import Taking
 from gateway.scim.addresses import Address
 from gateway.scim.documents import Document
+from gateway.scim.versions import Version
 from gateway.settings.models import Tenant
 from gateway.wire.fields import Fields
 
@@ -60,6 +61,11 @@ class Client:
         """Where the tenant's resources live, on each node: http://jira-1.internal:5501/scim/zbs848185728/v2."""
         path = self.tenant.upstream_path or self.tenant.path
         return tuple(node + path for node in self.tenant.upstream)
+
+
+def version_of(tenant: Tenant | None) -> Version:
+    """What a tenant's client and upstream speak; 2.0 to whoever asks for no tenant of ours."""
+    return Version.V1_1 if tenant is not None and tenant.client.speaks_scim_1_1 else Version.V2_0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.refusal import Reason, Refusal
+from gateway.scim.versions import Version
 
 MAX_ID_BYTES = 256  # as sent; ids seen are UUIDs, numbers and mail addresses
 
 # RFC 3986 section 3.3: segment-nz without ";", which wire.target refuses too.
 _ID = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})+")
 _SEARCH = ".search"
+_FORMATS = (".json", ".xml")  # SCIM 1.1 protocol, section 3.8: GET /Users/1.json is one of /Users/1
 
 
 class Kind(Enum):
@@ -29,7 +31,16 @@ class Kind(Enum):
     EXTENSION = "(extension)"  # an endpoint that the tenant lists, such as Roles
 
 
-_BY_ENDPOINT = {kind.value: kind for kind in Kind if kind is not Kind.EXTENSION}
+_BY_ENDPOINT: dict[Version, dict[str, Kind]] = {
+    Version.V2_0: {kind.value: kind for kind in Kind if kind is not Kind.EXTENSION},
+    Version.V1_1: {
+        "Users": Kind.USERS,
+        "Groups": Kind.GROUPS,
+        "ServiceProviderConfigs": Kind.SERVICE_PROVIDER_CONFIG,
+        "Schemas": Kind.SCHEMAS,
+        "Bulk": Kind.BULK,
+    },
+}
 _COLLECTIONS = frozenset({Kind.USERS, Kind.GROUPS, Kind.EXTENSION})
 _WITH_RESOURCES = _COLLECTIONS | {Kind.SCHEMAS, Kind.RESOURCE_TYPES}
 _SEARCHABLE = _COLLECTIONS | {Kind.ROOT}
@@ -51,7 +62,7 @@ class Address:
         return "".join(f"/{segment}" for segment in (self.endpoint, last) if segment)
 
 
-def read_address(path: str, extensions: tuple[str, ...]) -> Address:
+def read_address(path: str, extensions: tuple[str, ...], version: Version = Version.V2_0) -> Address:
     """Read what follows the tenant's path, raw, as `wire.target` let it pass.
 
     Names are compared exactly: /users is not /Users. One slash at the end changes nothing.
@@ -62,17 +73,20 @@ def read_address(path: str, extensions: tuple[str, ...]) -> Address:
     if path and not path.startswith("/"):
         raise _unknown("no slash behind the tenant's path")
     endpoint, *rest = path[1:].removesuffix("/").split("/")
-    if endpoint == _SEARCH and not rest:
+    if endpoint == _SEARCH and not rest and version is Version.V2_0:
         return Address(Kind.ROOT, "", search=True)
-    kind = _BY_ENDPOINT.get(endpoint) or (Kind.EXTENSION if endpoint in extensions else None)
+    kind = _BY_ENDPOINT[version].get(endpoint) or (Kind.EXTENSION if endpoint in extensions else None)
     if kind is None or "//" in path:
         raise _unknown("no such endpoint")
     if not rest:
         return Address(kind, endpoint)
-    if rest == [_SEARCH] and kind in _SEARCHABLE:
+    if rest == [_SEARCH] and kind in _SEARCHABLE and version is Version.V2_0:
         return Address(kind, endpoint, search=True)
     if len(rest) != 1 or kind not in _WITH_RESOURCES or not _is_id(rest[0]):
         raise _unknown(f"no such address below {endpoint}")
+    if version is Version.V1_1 and rest[0].lower().endswith(_FORMATS):
+        # SECURITY: an upstream that cuts the format off would take it for another resource than the one judged.
+        raise _unknown("a format behind an id")
     return Address(kind, endpoint, resource_id=rest[0])
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from gateway.refusal import Reason, Refusal
+from gateway.scim import v11
 from gateway.scim.access import Taking, taken
 from gateway.scim.addresses import Address, Kind, methods_of
 from gateway.scim.attributes import attributes_of, check_schemas, schemas_of, value_of
@@ -18,6 +19,7 @@ from gateway.scim.documents import Document, JsonValue
 from gateway.scim.filters import And, Comparison, Filter, Operator, Or, parse_filter
 from gateway.scim.patches import Change, Op, read_patch
 from gateway.scim.values import read_active, read_members, wrong_value
+from gateway.scim.versions import Version
 
 SEARCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
@@ -44,6 +46,7 @@ NAMES: frozenset[str] = frozenset(
 )
 
 _MEMBERSHIP = {Op.ADD: "group.members.add", Op.REMOVE: "group.members.remove", Op.REPLACE: "group.members.replace"}
+_CLEARS_MEMBERS = Change(Op.REMOVE, "members")
 _TEXTS = frozenset({"id", "externalId", "userName", "displayName"})
 _SIMPLE = _TEXTS | {"active"}
 
@@ -73,7 +76,9 @@ class Understanding:
         return self.name.rpartition(".")[2] not in _READS
 
 
-def understand(method: str, address: Address, document: Document | None) -> Understanding:
+def understand(
+    method: str, address: Address, document: Document | None, version: Version = Version.V2_0
+) -> Understanding:
     """Say what a request would do; the document is its body, None for none.
 
     Raises:
@@ -96,7 +101,7 @@ def understand(method: str, address: Address, document: Document | None) -> Unde
     if address.search:
         _check_search(document)
         return Understanding(f"{subject}.search")
-    changes = read_patch(document) if method == "PATCH" else _read_resource(document)
+    changes = _read_changes(method, document, version)
     _check_values(address, changes)
     texts = _texts(changes)
     return Understanding(
@@ -113,6 +118,12 @@ def _reading_verb(address: Address) -> str:
         return "list"
     is_collection = address.resource_id is None and address.kind in (Kind.USERS, Kind.GROUPS, Kind.EXTENSION)
     return "list" if is_collection else "get"
+
+
+def _read_changes(method: str, document: Document, version: Version) -> tuple[Change, ...]:
+    if version is Version.V1_1:
+        return v11.read_partial(document) if method == "PATCH" else v11.read_resource(document)
+    return read_patch(document) if method == "PATCH" else _read_resource(document)
 
 
 def _read_resource(document: Document) -> tuple[Change, ...]:
@@ -156,13 +167,15 @@ def _check_id(address: Address, given: JsonValue) -> None:
 
 
 def _name_of_patch(address: Address, changes: tuple[Change, ...]) -> str:
-    attributes = {change.attribute for change in changes} - {"id"}  # Okta repeats the id in path-less values
+    # Okta repeats the id in path-less values and partial resources.
+    changes = tuple(change for change in changes if change.attribute != "id" or change.op is Op.REMOVE)
+    attributes = {change.attribute for change in changes} - {"id"}
     ops = {change.op for change in changes}
     if address.kind is Kind.USERS and attributes == {"active"} and Op.REMOVE not in ops:
         states = {read_active(change.value) for change in changes if change.attribute == "active"}
         if states in ({True}, {False}):
             return "user.activate" if states == {True} else "user.deactivate"
-    if address.kind is Kind.GROUPS and attributes == {"members"} and len(ops) == 1:
+    if address.kind is Kind.GROUPS and attributes == {"members"}:
         return _name_of_membership(changes)
     if address.kind is Kind.GROUPS and attributes | {"externalId"} == {"displayName", "externalId"}:
         return "group.patch" if Op.REMOVE in ops or "displayName" not in attributes else "group.rename"
@@ -170,11 +183,14 @@ def _name_of_patch(address: Address, changes: tuple[Change, ...]) -> str:
 
 
 def _name_of_membership(changes: tuple[Change, ...]) -> str:
-    """Of changes that are all one op on `members`; to replace one found by a filter is no whole replacement."""
-    op = changes[0].op
-    if op is not Op.REMOVE and any(change.filter is not None for change in changes):
+    """Of changes on `members` alone; to replace one found by a filter is no whole replacement."""
+    first, *rest = changes
+    ops = {change.op for change in changes}
+    if first == _CLEARS_MEMBERS and all(change.op is Op.ADD and change.filter is None for change in rest) and rest:
+        return "group.members.replace"
+    if len(ops) > 1 or (first.op is not Op.REMOVE and any(change.filter is not None for change in changes)):
         return "group.patch"
-    return _MEMBERSHIP[op]
+    return _MEMBERSHIP[first.op]
 
 
 def _people(address: Address, changes: tuple[Change, ...], texts: dict[str, str]) -> tuple[Who, ...]:

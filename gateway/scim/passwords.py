@@ -11,13 +11,16 @@ from gateway.scim.documents import Document, JsonValue
 from gateway.scim.paths import attribute_name, parse_path
 
 _OPERATIONS = "operations"
+_CLEARED = "meta.attributes"
+_NAMES_NOTHING = frozenset({"schemas", "id"})
 
 
 def without_passwords(document: Document) -> Document | None:
     """A copy of a resource or PatchOp message without its passwords; None when it holds none.
 
     None means that the original bytes may go on. Of a PATCH, operations on the password go whole: see
-    `nothing_is_left`. Expects a document that `understand` took.
+    `nothing_is_left`; `meta.attributes`, by which SCIM 1.1 clears, no longer names it. Expects a document that
+    `understand` took.
 
     Raises:
         Refusal: PATH_MALFORMED, which `understand` would have raised before.
@@ -26,12 +29,19 @@ def without_passwords(document: Document) -> Document | None:
     for key, value in document.items():
         if key.lower() == _OPERATIONS and isinstance(value, list):
             stripped[key] = [kept for operation in value for kept in _strip_operation(operation)]
+        elif attribute_name(key) in ("meta", _CLEARED):
+            del stripped[key]
+            stripped |= _strip_cleared(key, value)
     return None if stripped == document else stripped
 
 
 def nothing_is_left(document: Document) -> bool:
-    """Whether a PatchOp message has lost all its operations: it must not be sent, for it would be malformed."""
-    return value_of(document, _OPERATIONS) == []
+    """Whether a PatchOp message has lost all its operations, or a resource all that it writes.
+
+    It must not be sent: it would be malformed, or change nothing.
+    """
+    written = [value for key, value in document.items() if attribute_name(key) not in _NAMES_NOTHING]
+    return value_of(document, _OPERATIONS) == [] or not written
 
 
 def password_values(document: Document) -> tuple[str, ...]:
@@ -69,6 +79,19 @@ def _strip_operation(operation: JsonValue) -> list[JsonValue]:
     if not stripped and value:
         return []
     return [{key: stripped if key.lower() == "value" else inner for key, inner in operation.items()}]
+
+
+def _strip_cleared(key: str, value: JsonValue) -> Document:
+    """`meta` or `meta.attributes` without the names of passwords; nothing, where it held nothing else."""
+    if isinstance(value, dict):
+        kept: Document = {}
+        for inner_key, inner in value.items():
+            kept |= _strip_cleared(inner_key, inner) if inner_key.lower() == "attributes" else {inner_key: inner}
+        return {key: kept} if kept or not value else {}
+    if not isinstance(value, list):
+        return {key: value}
+    names = [name for name in value if not (isinstance(name, str) and _is_password(attribute_name(name)))]
+    return {key: names} if names or not value else {}
 
 
 def _strip(document: Document) -> Document:

@@ -11,6 +11,7 @@ from gateway.scim.attributes import attributes_of, schemas_of, spread_value, val
 from gateway.scim.documents import Document, JsonValue
 from gateway.scim.filters import Filter
 from gateway.scim.paths import parse_path
+from gateway.scim.versions import V1_1_SCHEMA
 
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
@@ -45,7 +46,10 @@ def read_patch(document: Document) -> tuple[Change, ...]:
     Raises:
         Refusal: PATCH_MALFORMED, PATH_MALFORMED, VALUE_MALFORMED.
     """
-    if PATCH_SCHEMA.lower() not in schemas_of(document):
+    schemas = schemas_of(document)
+    if PATCH_SCHEMA.lower() not in schemas:
+        if V1_1_SCHEMA in schemas:
+            raise _malformed("a partial resource of SCIM 1.1; this tenant speaks 2.0")
         raise _malformed("without the PatchOp schema")
     if not {name.lower() for name in document} <= _NAMES:
         raise _malformed("names that are not of a PatchOp")

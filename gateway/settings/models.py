@@ -63,6 +63,10 @@ class Client(Enum):
     def comes_back_on_429_only(self) -> bool:
         return self in (Client.OKTA, Client.OKTA_AGENT)
 
+    @property
+    def speaks_scim_1_1(self) -> bool:
+        return self is Client.OKTA_AGENT
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(

@@ -34,16 +34,17 @@ _CUTS_A_PATH = frozenset("/\\.;?#%")  # what would change a path's shape, were i
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A request target, raw, exactly as sent; the query is without its "?"."""
+    """A request target, raw, as sent; the query is without its "?"."""
 
     path: str
     query: str | None
 
 
-def read_target(raw: str, own_authorities: frozenset[str]) -> Target:
+def read_target(raw: str, own_authorities: frozenset[str], ending_in_a_slash: tuple[str, ...] = ()) -> Target:
     """Read an origin-form target, or an absolute-form one that names us (RFC 9112 section 3.2).
 
-    `own_authorities` holds lower-case "host" or "host:port".
+    `own_authorities` holds lower-case "host" or "host:port". Behind each path of `ending_in_a_slash`, which itself
+    is without one, a doubled slash is one: its client writes its base URL with a slash and what follows with another.
 
     Raises:
         Refusal: TARGET_MALFORMED, TARGET_FOREIGN.
@@ -51,6 +52,10 @@ def read_target(raw: str, own_authorities: frozenset[str]) -> Target:
     if len(raw) > MAX_TARGET_BYTES:
         raise _malformed("longer than 8000 bytes")
     path, mark, query = _origin_form(raw, own_authorities).partition("?")
+    for base in ending_in_a_slash:
+        if path.startswith(f"{base}//"):
+            path = base + path[len(base) + 1 :]
+            break
     _check_path(path)
     if not _QUERY.fullmatch(query) or _ENCODED_CONTROL.search(query):
         raise _malformed("a character or escape that no query holds")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.media_types import answer_is_json, media_type_is_scim
+from gateway.wire.media_types import answer_is_json, media_type_is_json, media_type_is_scim
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,20 @@ def test_scims_media_types_are_taken_in_any_dress(value: str) -> None:
 )  # fmt: skip
 def test_any_other_media_type_is_not_scim(value: str | None) -> None:
     assert not media_type_is_scim(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_json"),
+    [
+        ("application/json", True),
+        ("Application/JSON; charset=UTF-8", True),
+        ("application/scim+json", False),
+        ("application/json; charset=latin-1", False),
+        (None, False),
+    ],
+)
+def test_scim_1_1_is_plain_json(value: str | None, is_json: bool) -> None:
+    assert media_type_is_json(value) is is_json
 
 
 @pytest.mark.parametrize(

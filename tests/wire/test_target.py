@@ -177,3 +177,30 @@ def test_a_host_that_is_none_is_seen(value: str) -> None:
 )
 def test_a_host_is_ours_by_name_and_port(value: str, ours: bool) -> None:
     assert host_is_ours(value, OURS) is ours
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ("/scim/a/v1//Users", "/scim/a/v1/Users"),
+        ("/scim/a/v1//Users/1?x=//", "/scim/a/v1/Users/1"),
+        ("https://scim.example.com/scim/a/v1//Users", "/scim/a/v1/Users"),
+        ("/scim/a/v1//", "/scim/a/v1/"),
+        ("/scim/a/v1/Users", "/scim/a/v1/Users"),
+    ],
+)
+def test_a_base_url_that_ends_in_a_slash_may_double_it(raw: str, path: str) -> None:
+    assert read_target(raw, OURS, ("/scim/b/v1", "/scim/a/v1")).path == path
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["/scim/a/v1///Users", "/scim/a/v1//Users//1", "/scim//a/v1/Users", "//scim/a/v1/Users",
+     "/scim/a/v1/Users//1", "/scim/a/v2//Users", "/scim/a/v11//Users", "/scim/a/v1//../Users", "/scim/a/v1/%2fUsers",
+     "/x/scim/a/v1//Users", "/scim/a/V1//Users"],
+)  # fmt: skip
+def test_no_other_slash_is_doubled(raw: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        read_target(raw, OURS, ("/scim/a/v1",))
+
+    assert refused.value.reason is Reason.TARGET_MALFORMED

@@ -12,6 +12,7 @@ from gateway.exchange import UpstreamAnswer
 from gateway.refusal import Reason, Refusal
 from gateway.scim.documents import Document, JsonValue
 from gateway.scim.messages import answer_is_scim
+from gateway.scim.versions import Version
 from gateway.wire.fields import Fields
 from gateway.wire.media_types import answer_is_json
 
@@ -78,7 +79,7 @@ def decode_body(answer: WireAnswer, max_bytes: int) -> bytes:
     return _gunzip(answer.body, max_bytes)
 
 
-def judge(method: str, status: int, fields: Fields, body: bytes) -> Verdict:
+def judge(method: str, status: int, fields: Fields, body: bytes, version: Version = Version.V2_0) -> Verdict:
     """What a complete answer to `method` means; its body without content coding."""
     reason = _reason_of_status(status)
     if reason is Reason.UPSTREAM_BUSY:
@@ -93,7 +94,7 @@ def judge(method: str, status: int, fields: Fields, body: bytes) -> Verdict:
     document = _read_json(fields, body)
     if isinstance(document, str):
         return _not_scim(status, document)
-    if not answer_is_scim(status, document):
+    if not answer_is_scim(status, document, version):
         return _not_scim(status, "but JSON of another kind")
     return Verdict(UpstreamAnswer(status, passed_fields(fields), body, document))
 

@@ -7,11 +7,10 @@ import re
 from dataclasses import dataclass
 
 from gateway import __version__
-from gateway.exchange import Operation, RequestId
+from gateway.exchange import Operation, RequestId, version_of
 from gateway.refusal import Reason, Refusal
 from gateway.settings.models import Tenant
 
-SCIM_JSON = "application/scim+json"
 PASSED_FIELDS = ("if-match", "if-none-match", "content-type")
 
 _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII, neither space nor "#"
@@ -61,7 +60,8 @@ def upstream_request(
     if not _TARGET.fullmatch(target):
         # SECURITY: a URL library would cut, escape or resolve it; what was judged must be what is sent.
         raise Refusal(Reason.TARGET_MALFORMED, note="the target cannot be forwarded as it was judged")
-    fields = [*_own_fields(request_id), *_passed_fields(operation)]
+    media_type = version_of(tenant).media_type
+    fields = [*_own_fields(request_id, media_type), *_passed_fields(operation, media_type)]
     if authorization is not None:
         fields.append(("Authorization", authorization))
     return UpstreamRequest(operation.method, target, tuple(fields), operation.body)
@@ -82,7 +82,8 @@ def question(target: str, tenant: Tenant, request_id: RequestId | None, authoriz
 
 def probe_request(tenant: Tenant) -> UpstreamRequest:
     """A question that changes nothing and gives no credential away: a 401 is a good answer to it."""
-    return UpstreamRequest("GET", base_path(tenant) + "/Users?startIndex=1&count=1", _own_fields(None), b"")
+    fields = _own_fields(None, version_of(tenant).media_type)
+    return UpstreamRequest("GET", base_path(tenant) + "/Users?startIndex=1&count=1", fields, b"")
 
 
 def base_path(tenant: Tenant) -> str:
@@ -107,20 +108,20 @@ def upstream_authorization(tenant: Tenant) -> str | None:
     return None
 
 
-def _own_fields(request_id: RequestId | None) -> tuple[tuple[str, str], ...]:
+def _own_fields(request_id: RequestId | None, media_type: str) -> tuple[tuple[str, str], ...]:
     fields = (
-        ("Accept", SCIM_JSON),
+        ("Accept", media_type),
         ("Accept-Encoding", "identity"),  # one reading of the answer less
         ("User-Agent", f"scim-gateway/{__version__}"),
     )
     return (*fields, ("X-Request-Id", request_id)) if request_id else fields
 
 
-def _passed_fields(operation: Operation) -> list[tuple[str, str]]:
+def _passed_fields(operation: Operation, media_type: str) -> list[tuple[str, str]]:
     passed = [(name, value) for name, value in operation.fields if name.lower() in PASSED_FIELDS]
     if any(not _VALUE.fullmatch(value) for _, value in passed):
         raise Refusal(Reason.FIELD_MALFORMED, note="a field cannot be forwarded as it was judged")
     names = {name.lower() for name, _ in passed}
     if operation.body and "content-type" not in names:
-        passed.append(("Content-Type", SCIM_JSON))
+        passed.append(("Content-Type", media_type))
     return passed if operation.body else [pair for pair in passed if pair[0].lower() != "content-type"]

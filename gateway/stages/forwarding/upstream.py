@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.caller import Caller
-from gateway.exchange import Attempt, Delivery, Stage
+from gateway.exchange import Attempt, Delivery, Stage, version_of
 from gateway.refusal import Reason, Refusal
+from gateway.scim.versions import Version
 from gateway.settings.models import Tenant
 from gateway.settings.values import host_and_port
 from gateway.stages.forwarding import breaker, health
@@ -111,7 +112,7 @@ class Upstream:
             if asked.stale and sum(attempt.stage is Stage.SENT for attempt in attempts) <= 1:
                 node.pool.close_idle()  # they went the same way: the next one is fresh
                 continue
-            verdict = _verdict(request.method, asked, node.limits.max_answer_bytes)
+            verdict = _verdict(request.method, asked, node.limits.max_answer_bytes, version_of(self.tenant))
             attempts[-1] = _corrected(asked.attempt, verdict)
             if verdict.reason is None or node.breaker.pauses == pauses:  # else it failed before the pause did its work
                 self._note_request(node, verdict, asked.attempt.status)
@@ -327,12 +328,12 @@ def _host_field(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
 
-def _verdict(method: str, asked: Asked, max_bytes: int) -> Verdict:
+def _verdict(method: str, asked: Asked, max_bytes: int, version: Version) -> Verdict:
     """What one attempt came to."""
     if asked.answer is None:
         return Verdict(None, asked.reason, asked.attempt.note)
     try:
-        return _judged(method, asked.answer, max_bytes)
+        return _judged(method, asked.answer, max_bytes, version)
     except Refusal as refusal:
         return Verdict(None, refusal.reason, refusal.note)
 
@@ -355,8 +356,8 @@ def _probe_result(asked: Asked, max_bytes: int) -> ProbeResult:
     return ProbeResult(True, not problem, seconds, problem)
 
 
-def _judged(method: str, answer: WireAnswer, max_bytes: int) -> Verdict:
-    verdict = judge(method, answer.status, answer.fields, decode_body(answer, max_bytes))
+def _judged(method: str, answer: WireAnswer, max_bytes: int, version: Version) -> Verdict:
+    verdict = judge(method, answer.status, answer.fields, decode_body(answer, max_bytes), version)
     if not answer.length_is_known and (
         verdict.reason is Reason.UPSTREAM_NOT_SCIM or (verdict.reason is None and not answer.body)
     ):

@@ -43,6 +43,10 @@ class Identity:
     ) -> None:
         self._tenants = settings.tenants
         self._public_url = settings.gateway.public_url
+        # Okta wants the agent's base URL to end in a slash, and the agent puts another one behind it.
+        self._ending_in_a_slash = tuple(
+            tenant.path for tenant in settings.tenants.values() if tenant.client.speaks_scim_1_1
+        )
         self._authorities = authorities  # every Host that means us, in lower case
         self._credentials = CredentialIndex(settings.tenants)
         self._feeds, self._failures, self._last_use = feeds, failures, last_use
@@ -58,7 +62,7 @@ class Identity:
         if request.version != (1, 1):
             raise Refusal(Reason.VERSION_UNSUPPORTED)
         self._check_host(request)
-        target = read_target(request.target, self._authorities)
+        target = read_target(request.target, self._authorities, self._ending_in_a_slash)
         for name, tenant in self._tenants.items():
             if target.path == tenant.path or target.path.startswith(tenant.path + "/"):
                 return Place(name, tenant, target.path[len(tenant.path) :], target.query)

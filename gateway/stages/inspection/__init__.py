@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from gateway.exchange import Client, Operation, Person, Request
+from gateway.exchange import Client, Operation, Person, Request, version_of
 from gateway.refusal import Reason, Refusal
 from gateway.scim.addresses import Address, Kind, methods_of, read_address
 from gateway.scim.documents import Document, read_document, write_document
@@ -19,11 +19,13 @@ from gateway.scim.links import rewrite_links
 from gateway.scim.operations import Understanding, understand
 from gateway.scim.passwords import nothing_is_left, without_passwords
 from gateway.scim.queries import read_query, without_entra_flags
+from gateway.scim.versions import Version
 from gateway.settings.models import Client as Dialect
 from gateway.settings.models import Tenant
-from gateway.wire.media_types import media_type_is_scim
+from gateway.wire.media_types import media_type_is_json, media_type_is_scim
 
 PASSED_ON = ("Content-Type", "If-Match", "If-None-Match")  # all that an upstream ever sees of a client's header
+_OVERRIDE = "X-HTTP-Method-Override"
 _READS = ("GET", "HEAD")
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
 
@@ -43,13 +45,17 @@ def survey(request: Request, client: Client) -> Outline:
         Refusal: ADDRESS_UNKNOWN, METHOD_NOT_ALLOWED, BULK_FORBIDDEN, BODY_UNEXPECTED, BODY_MISSING,
             MEDIA_TYPE_UNSUPPORTED, CODING_UNSUPPORTED, FIELD_MALFORMED.
     """
-    address = read_address(client.path, client.tenant.extensions)
+    version = version_of(client.tenant)
+    address = read_address(client.path, client.tenant.extensions, version)
     if address.kind is Kind.BULK:
         raise Refusal(Reason.BULK_FORBIDDEN)
     if request.method not in methods_of(address):
         raise Refusal(
             Reason.METHOD_NOT_ALLOWED, note=f"{request.method[:16]} on {address.kind.name}", allow=methods_of(address)
         )
+    if version is Version.V1_1 and request.fields.all(_OVERRIDE):
+        # SECURITY: SCIM 1.1 knows it (protocol, section 3.3.2), so what is judged must not depend on who heeds it.
+        raise Refusal(Reason.METHOD_NOT_ALLOWED, note=f"a second one, in {_OVERRIDE}", allow=methods_of(address))
     if request.method in _WITHOUT_BODY:
         if request.has_body:
             raise Refusal(Reason.BODY_UNEXPECTED)
@@ -59,8 +65,9 @@ def survey(request: Request, client: Client) -> Outline:
     coding = request.fields.one("Content-Encoding")
     if coding is not None and coding.strip().lower() != "identity":
         raise Refusal(Reason.CODING_UNSUPPORTED)
-    if not media_type_is_scim(request.fields.one("Content-Type")):
-        raise Refusal(Reason.MEDIA_TYPE_UNSUPPORTED)
+    media_type_fits = media_type_is_json if version is Version.V1_1 else media_type_is_scim
+    if not media_type_fits(request.fields.one("Content-Type")):
+        raise Refusal(Reason.MEDIA_TYPE_UNSUPPORTED, note=f"this tenant speaks SCIM {version.value}")
     return Outline(address, has_body=True)
 
 
@@ -94,7 +101,7 @@ def inspect(outline: Outline, body: bytes, request: Request, client: Client) -> 
     """
     read_query(client.query)
     document = read_document(body) if outline.has_body else None
-    understanding = understand(request.method, outline.address, document)
+    understanding = understand(request.method, outline.address, document, version_of(client.tenant))
     for rule in RULES:
         rule(understanding, client.tenant)
     body, dropped = _apply_policy(body, document, client)

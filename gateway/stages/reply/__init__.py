@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
-from gateway.exchange import Answer, Delivery, Operation, RequestId, Trail, Unparsed
+from gateway.exchange import Answer, Delivery, Operation, RequestId, Trail, Unparsed, version_of
 from gateway.refusal import Reason, Refusal
 from gateway.scim.messages import error_body
+from gateway.scim.versions import Version
 from gateway.settings.models import Client as Dialect
 from gateway.stages.reply.answers import present_answer, sent_words
 
 __all__ = ["present", "present_refusal", "present_unparsed", "retry_after_seconds"]
 
-SCIM_JSON = "application/scim+json"
 ALWAYS = (
     ("Cache-Control", "no-store"),  # people's names are in here
     ("X-Content-Type-Options", "nosniff"),
@@ -56,13 +57,15 @@ def present_refusal(refusal: Refusal, trail: Trail) -> Answer:
         extra.append(("Allow", ", ".join(refusal.allow)))
     # SECURITY: a stranger holds no connection longer than for one request, or a thousand of them would hold all.
     names = tuple(name for name in (reason.slug, refusal.hold) if name is not None)
-    return _error(status, reason, trail.request.id, tuple(extra), names, ends_connection=trail.client is None)
+    told = _Told(status, reason, trail.request.id, names, version_of(trail.tenant))
+    return _error(told, tuple(extra), ends_connection=trail.client is None)
 
 
 def present_unparsed(unparsed: Unparsed) -> Answer:
     """The answer to bytes that never became a request; reflects nothing of them."""
     reason = unparsed.reason
-    return _error(reason.status, reason, unparsed.id, (), (reason.slug,), ends_connection=True)
+    told = _Told(reason.status, reason, unparsed.id, (reason.slug,))
+    return _error(told, (), ends_connection=True)
 
 
 def retry_after_seconds(
@@ -83,21 +86,24 @@ def retry_after_seconds(
     return min(max(1, wished), _RETRY_MOST_SECONDS)
 
 
-def _error(
-    status: int,
-    reason: Reason,
-    request_id: RequestId,
-    extra: tuple[tuple[str, str], ...],
-    names: tuple[str, ...],
-    *,
-    ends_connection: bool,
-) -> Answer:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a refusal tells, and in which words."""
+
+    status: int
+    reason: Reason
+    request_id: RequestId
+    names: tuple[str, ...]  # by which an operator finds it
+    version: Version = Version.V2_0
+
+
+def _error(told: _Told, extra: tuple[tuple[str, str], ...], *, ends_connection: bool) -> Answer:
     # SECURITY: failed authentications read alike, whatever was wrong with the credential.
-    shown = () if reason.status == 401 else names
-    detail = f"{reason.detail} [{', '.join((*shown, f'request {request_id}'))}]"
-    body = error_body(status, detail, reason.scim_type)
-    fields = (("Content-Type", SCIM_JSON), *extra, *ALWAYS, ("X-Request-Id", request_id))
-    return Answer(status, fields, body, ends_connection)
+    shown = () if told.reason.status == 401 else told.names
+    detail = f"{told.reason.detail} [{', '.join((*shown, f'request {told.request_id}'))}]"
+    body = error_body(told.status, detail, told.reason.scim_type, told.version)
+    fields = (("Content-Type", told.version.media_type), *extra, *ALWAYS, ("X-Request-Id", told.request_id))
+    return Answer(told.status, fields, body, ends_connection)
 
 
 def _upstream_wish(delivery: Delivery) -> int | None:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from gateway.exchange import Client, Operation, Request, UpstreamAnswer
+from gateway.exchange import Client, Operation, Request, UpstreamAnswer, version_of
 from gateway.refusal import Reason, Refusal
+from gateway.scim import v11
 from gateway.scim.documents import read_document, write_document
 from gateway.scim.links import public_location, publish_links
 from gateway.scim.messages import error_body
 from gateway.scim.passwords import password_values
+from gateway.scim.versions import Version
 from gateway.stages.reply.disclosure import tells
 
 _WITHOUT_BODY = (204, 304)
@@ -41,7 +43,7 @@ def present_answer(answer: UpstreamAnswer, client: Client, sent: Words) -> Prese
     if answer.status in _WITHOUT_BODY or not answer.body:
         return answer.status, fields, b""
     body = _error(answer, client, sent) if answer.status >= 400 else _message(answer, client)
-    return answer.status, (("Content-Type", "application/scim+json"), *fields), body
+    return answer.status, (("Content-Type", version_of(client.tenant).media_type), *fields), body
 
 
 def sent_words(operation: Operation, request: Request) -> Words:
@@ -94,12 +96,16 @@ def _message(answer: UpstreamAnswer, client: Client) -> bytes:
 
 
 def _error(answer: UpstreamAnswer, client: Client, sent: Words) -> bytes:
-    # SECURITY: an error is made anew from its two public members; an application may put a stack trace,
+    # SECURITY: an error is made anew from its public members; an application may put a stack trace,
     # its own addresses, or an echo of our request into anything else.
-    document = answer.document or {}
+    document, version = answer.document or {}, version_of(client.tenant)
+    words = (*inside_words(client), *sent())
+
+    def show(text: str) -> str:
+        return _HIDDEN if tells(text[:_MAX_DETAIL_CHARACTERS], words) else text[:_MAX_DETAIL_CHARACTERS]
+
+    if version is Version.V1_1 and v11.is_error(document):
+        return v11.public_error(document, show)
     detail, scim_type = document.get("detail"), document.get("scimType")
-    text = detail[:_MAX_DETAIL_CHARACTERS] if isinstance(detail, str) else ""
-    if tells(text, (*inside_words(client), *sent())):
-        text = _HIDDEN
     known = scim_type if isinstance(scim_type, str) and scim_type in _SCIM_TYPES else None
-    return error_body(answer.status, text, known)
+    return error_body(answer.status, show(detail) if isinstance(detail, str) else "", known, version)

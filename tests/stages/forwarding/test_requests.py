@@ -9,7 +9,7 @@ from yarl import URL
 
 from gateway.exchange import RequestId
 from gateway.refusal import Reason, Refusal
-from gateway.stages.forwarding.requests import upstream_authorization, upstream_request
+from gateway.stages.forwarding.requests import probe_request, upstream_authorization, upstream_request
 from tests.stages.forwarding.building import make_operation, make_tenant
 
 TENANT = make_tenant()
@@ -46,3 +46,15 @@ def test_a_query_is_sent_as_it_is_or_refused(query: str) -> None:
     expected = f"/scim/zbs848185728/v2/Users/1?{query}" if query else "/scim/zbs848185728/v2/Users/1"
     assert target == expected
     assert URL(f"http://upstream:5501{target}", encoded=True).raw_path_qs == target
+
+
+@pytest.mark.parametrize(
+    ("dialect", "media_type"), [("okta", "application/scim+json"), ("okta-agent", "application/json")]
+)
+def test_the_upstream_is_asked_in_the_media_type_of_its_version(dialect: str, media_type: str) -> None:
+    tenant = make_tenant(client=dialect)
+    asked = upstream_request(make_operation("PUT", body=b"{}"), tenant, ID, AUTHORIZATION)
+
+    assert ("Accept", media_type) in asked.fields
+    assert ("Content-Type", media_type) in asked.fields
+    assert ("Accept", media_type) in probe_request(tenant).fields

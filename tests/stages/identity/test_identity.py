@@ -145,3 +145,11 @@ def test_only_http_1_1_is_located() -> None:
         World().stage.locate(request(version=(1, 0)))
 
     assert refused.value.reason is Reason.VERSION_UNSUPPORTED
+
+
+async def test_only_an_agents_base_url_may_end_in_a_slash() -> None:
+    doubled = PATH + "//Users"
+
+    assert (await World(client="okta-agent").ask(target=doubled)).path == "/Users"
+    assert await World().reason(target=doubled) is Reason.TARGET_MALFORMED
+    assert await World(client="okta-agent").reason(target=OTHER_PATH + "//Users") is Reason.TARGET_MALFORMED

@@ -214,3 +214,49 @@ def test_only_the_allow_list_of_fields_goes_on() -> None:
 )
 def test_a_search_by_post_is_a_read(method: str, path: str, message: object, writes: bool) -> None:
     assert judged(method, path, message).writes is writes
+
+
+JSON = (("Content-Type", "application/json"),)
+
+
+def by_agent(method: str, path: str, message: object = None, fields: tuple[tuple[str, str], ...] = JSON) -> Operation:
+    who = client(path, client="okta-agent")
+    head = request(method, PATH + path, fields=fields if message is not None else ())
+    body = b"" if message is None else json.dumps(message).encode()
+    return inspect(survey(head, who), body, head, who)
+
+
+def test_an_agents_partial_resource_goes_on_as_it_came() -> None:
+    message = {"schemas": ["urn:scim:schemas:core:1.0"], "id": "1", "active": False}
+    operation = by_agent("PATCH", "/Users/1", message)
+
+    assert (operation.name, json.loads(operation.body)) == ("user.deactivate", message)
+    assert operation.fields == JSON
+
+
+def test_an_agents_password_is_dropped_and_alone_refused() -> None:
+    message = {"schemas": ["urn:scim:schemas:core:1.0"], "userName": "a", "password": "x"}
+    operation = by_agent("PUT", "/Users/1", message)
+
+    assert json.loads(operation.body) == {"schemas": ["urn:scim:schemas:core:1.0"], "userName": "a"}
+    with pytest.raises(Refusal) as refused:
+        by_agent("PATCH", "/Users/1", {"schemas": ["urn:scim:schemas:core:1.0"], "id": "1", "password": "x"})
+    assert refused.value.reason is Reason.OPERATION_FORBIDDEN
+
+
+def test_an_agent_speaks_plain_json_only() -> None:
+    with pytest.raises(Refusal) as refused:
+        by_agent("PUT", "/Users/1", {"userName": "a"}, fields=SCIM)
+
+    assert refused.value.reason is Reason.MEDIA_TYPE_UNSUPPORTED
+
+
+@pytest.mark.parametrize("value", ["DELETE", "", "PUT"])
+def test_an_agents_method_may_not_be_overridden(value: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        by_agent("PUT", "/Users/1", {"userName": "a"}, fields=(*JSON, ("x-http-method-override", value)))
+
+    assert (refused.value.reason, refused.value.allow) == (
+        Reason.METHOD_NOT_ALLOWED,
+        ("GET", "PUT", "PATCH", "DELETE"),
+    )

@@ -127,7 +127,6 @@ def test_an_error_of_the_upstream_keeps_its_words_and_type() -> None:
         ("okta", Reason.UPSTREAM_UNREACHABLE, 429),
         ("okta", Reason.GATEWAY_FAULT, 429),
         ("okta", Reason.NO_PLACE, 429),
-        ("okta-agent", Reason.UPSTREAM_CREDENTIAL, 429),
         ("entra", Reason.UPSTREAM_UNREACHABLE, 503),
         ("generic", Reason.RECORD_UNAVAILABLE, 503),
         ("generic", Reason.GATEWAY_FAULT, 500),
@@ -142,6 +141,37 @@ def test_come_back_later_is_said_in_the_clients_dialect(dialect: str, reason: Re
     assert answer.status == status
     assert json.loads(answer.body)["status"] == str(status)
     assert ("Retry-After" in dict(answer.fields)) == (status in (429, 503))
+
+
+def test_an_agent_is_refused_in_the_words_of_scim_1_1() -> None:
+    answer = present_refusal(Refusal(Reason.UPSTREAM_CREDENTIAL), trail(client(client="okta-agent")))
+    (error,) = json.loads(answer.body)["Errors"]
+
+    assert (answer.status, error["code"]) == (429, "429")
+    assert "req-1" in error["description"]
+    assert dict(answer.fields)["Content-Type"] == "application/json"
+    assert int(dict(answer.fields)["Retry-After"]) >= 60
+
+
+@pytest.mark.parametrize("spelling", ["Errors", "errors"])
+def test_an_agent_gets_the_upstreams_error_without_what_is_inside(spelling: str) -> None:
+    error = {"description": "User already exists.", "code": 409}
+    inside = {"description": f"at {INSIDE}", "code": "409", "trace": "com.example"}
+
+    answer = presented(409, {spelling: [error, inside]}, who=client(client="okta-agent"))
+
+    shown, hidden = json.loads(answer.body)[spelling]
+    assert shown == error
+    assert set(hidden) == {"description", "code"}
+    assert "internal" not in hidden["description"]
+
+
+def test_an_agent_gets_an_error_of_2_0_in_the_words_of_1_1() -> None:
+    message = {"schemas": [ERROR], "status": "404", "detail": "Nobody."}
+
+    body = json.loads(presented(404, message, who=client(client="okta-agent")).body)
+
+    assert body == {"Errors": [{"description": "Nobody.", "code": "404"}]}
 
 
 def test_okta_is_told_60_to_120_whole_seconds_spread_by_the_request() -> None:
