@@ -1,4 +1,4 @@
-"""Every request shape of Okta and Entra, replayed through the whole gateway: what arrives, and what comes back."""
+"""Every request shape of Okta, of its agent and of Entra, replayed through the whole gateway: in and out again."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ OPERATIONS = {
     "entra-12-group-lookup-excluded": "group.list",
     "entra-13-member-add": "group.members.add",
     "entra-15-member-remove-flag": "group.members.remove",
+    "okta11-01-user-deactivate-patch": "user.deactivate",
+    "okta11-02-group-rename": "group.rename",
+    "okta11-03-group-members-delta": "group.patch",
+    "okta11-05-group-create-description": "group.create",
+    "okta11-06-conflict": "user.create",
     "okta2-01-test-connector": "user.list",
     "okta2-02-test-import-groups": "group.list",
     "okta2-03-user-lookup-none": "user.list",
@@ -49,6 +54,15 @@ OPERATIONS = {
     "okta2-21-group-put": "group.replace",
     "okta2-22-group-delete": "group.delete",
     "okta2-25-rate-limited": "user.create",
+    "opp11-01-service-provider-configs": "discovery.get",
+    "opp11-02-user-lookup": "user.list",
+    "opp11-03-user-create": "user.create",
+    "opp11-05-user-deactivate-put": "user.replace",
+    "opp11-06-incremental-import": "user.list",
+    "opp11-07-groups-download": "group.list",
+    "opp11-09-group-delete": "group.delete",
+    "opp11-10-connector-error": "group.delete",
+    "opp20-01-service-provider-config": "discovery.get",
 }
 
 
@@ -70,10 +84,24 @@ def as_shown_outside(document: Any, base_url: str) -> Any:
 
 
 def test_no_fixture_is_left_out() -> None:
-    special = {"okta2-23-spec-bad-auth", "okta2-24-spec-unknown-id"}  # below
-    shapes = {path.stem for path in FIXTURES.glob("*.json") if path.stem.startswith(("okta2-", "entra-"))}
+    special = {"okta2-23-spec-bad-auth", "okta2-24-spec-unknown-id", "okta11-07-spec-bad-filter"}  # below
+    kinds = ("okta2-", "okta11-", "opp11-", "opp20-", "entra-")
+    shapes = {path.stem for path in FIXTURES.glob("*.json") if path.stem.startswith(kinds)}
 
     assert shapes == set(OPERATIONS) | special
+
+
+def client_of(name: str) -> str:
+    """The dialect's setting; an agent that speaks 2.0 is served like Okta itself."""
+    if name.startswith("entra-"):
+        return "entra"
+    return "okta-agent" if name.startswith(("okta11-", "opp11-")) else "okta"
+
+
+def fields_of(asked: Any) -> dict[str, str]:
+    """The header of a fixture; of the agent's requests little more than the credential is known."""
+    unknown = {} if asked["body"] is None else {"Content-Type": "application/json"}
+    return unknown | asked["headers"] | {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -88,8 +116,7 @@ async def test_a_request_arrives_as_it_was_sent_and_its_answer_as_it_was_given(n
             answered["body"], answered["status"], {k: v for k, v in answered["headers"].items() if k != "Content-Type"}
         )
     )
-    dialect = "entra" if name.startswith("entra") else "okta"
-    fields = asked["headers"] | {"Authorization": f"Bearer {TOKEN}"}
+    dialect = client_of(name)
     async with (
         scripted_upstream(answers(reply)) as upstream,
         house(tmp_path, upstream.url, client=dialect, upstream_path=INSIDE_PATH) as it,
@@ -98,7 +125,7 @@ async def test_a_request_arrives_as_it_was_sent_and_its_answer_as_it_was_given(n
             asked["method"],
             URL(it.base_url + asked["target"], encoded=True),
             data=body,
-            headers=fields,
+            headers=fields_of(asked),
             ssl=it.trusting(),
         ) as response,
     ):
@@ -118,8 +145,13 @@ async def test_a_request_arrives_as_it_was_sent_and_its_answer_as_it_was_given(n
         assert got == b""
     elif answered["status"] < 400:
         assert json.loads(got) == as_shown_outside(answered["body"], it.base_url)
+    elif dialect == "okta-agent":
+        assert json.loads(got) == answered["body"]
     else:
         assert json.loads(got)["status"] == str(answered["status"])
+    if answered["body"] is not None:
+        media_type = "application/json" if dialect == "okta-agent" else "application/scim+json"
+        assert (seen.all("Accept"), response.headers["Content-Type"]) == ([media_type], media_type)
     outcome = next(line for line in lines if line.get("operation") and line["event"] != "intent")
     assert outcome["operation"] == OPERATIONS[name]
 
@@ -156,3 +188,37 @@ async def test_an_unknown_id_is_the_applications_404(tmp_path: Path) -> None:
 
     assert response.status == 404
     assert got == error
+
+
+async def test_a_filter_that_is_none_is_told_so_as_okta_demands_of_1_1(tmp_path: Path) -> None:
+    told = fixture("okta11-07-spec-bad-filter")
+    asked = told["request"]
+    async with (
+        scripted_upstream(answers(b"")) as upstream,
+        house(tmp_path, upstream.url, client="okta-agent") as it,
+        aiohttp.ClientSession() as session,
+        session.get(
+            URL(it.base_url + asked["target"], encoded=True), headers=fields_of(asked), ssl=it.trusting()
+        ) as response,
+    ):
+        got = await response.json()
+
+    assert response.status == told["response"]["status"]
+    assert [error["code"] for error in got["Errors"]] == ["400"]
+    assert not any(request.all("Authorization") for request in upstream.requests)
+
+
+async def test_an_agents_doubled_slash_is_forwarded_as_one(tmp_path: Path) -> None:
+    told = fixture("opp11-02-user-lookup")
+    target = told["request"]["target"]
+    async with (
+        scripted_upstream(answers(json_answer(told["response"]["body"]))) as upstream,
+        house(tmp_path, upstream.url, client="okta-agent", upstream_path=INSIDE_PATH) as it,
+        aiohttp.ClientSession() as session,
+        session.get(
+            URL(f"{it.base_url}/{target}", encoded=True), headers=fields_of(told["request"]), ssl=it.trusting()
+        ) as response,
+    ):
+        assert response.status == 200
+
+    assert INSIDE_PATH + target in [request.target for request in upstream.requests]
