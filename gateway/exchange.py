@@ -212,6 +212,7 @@ class Trail:
     answer: Answer | None = None
     refusal: Refusal | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # stage name -> how long it took
+    wave_waits: bool = False  # whether the tenant has a wave that waits for a person; known of what was refused
     body_bytes: int = 0  # of the request, as read
     stage: str = ""  # the present one; "" before the first and after the last
     stage_began_at: float = 0.0  # by the pipeline's stopwatch

@@ -54,6 +54,7 @@ class Pipeline:
             answer = await self._carry(request, caller, trail, held)
         except Refusal as refusal:
             trail.refusal = refusal
+            trail.wave_waits = self.guarding.wave_waits(trail.tenant_name)
             answer = present_refusal(refusal, trail)
         except asyncio.CancelledError:
             trail.refusal = Refusal(Reason.STOPPING, note="cut short while the gateway stopped")

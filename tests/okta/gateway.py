@@ -23,7 +23,7 @@ from gateway.journal import Journal
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.rehearsal.messages import request_fields
-from gateway.settings.models import Settings
+from gateway.settings.models import Credential, Settings
 from gateway.stages.admission import Admission
 from gateway.stages.forwarding import Forwarding, Transition, open_upstreams
 from gateway.stages.forwarding.connection import UpstreamConnection
@@ -43,11 +43,13 @@ from tests.okta.keeper import MemoryKeeper
 from tests.okta.promises import Asked, Entry, broken_promises
 from tests.okta.sequences import AUTHORIZATION
 from tests.okta.wire import VirtualNodes, virtual_nodes
-from tests.worlds import PATH, FakeCaller, settings, tenant
+from tests.worlds import PATH, FakeCaller, settings, sha256, tenant
 
 NODES = ("node-1:5501", "node-2:5501")
 RECORD_SECONDS = 0.002  # for a line to be durable
 PROBE_TICK_SECONDS = 0.25
+OTHER_PATH = "/scim/wiki00000000/v2"  # of a second tenant, before the same application
+OTHER_AUTHORIZATION = "Bearer scimgw_another0another0another0another0another0another00_000000"
 
 T = TypeVar("T")
 
@@ -178,11 +180,20 @@ class VirtualGateway:
             visit.caller.hang_up()
             raise
 
-    def send(self, request_id: str, method: str, path: str, document: Mapping[str, object] | None = None) -> Visit:
+    def send(
+        self,
+        request_id: str,
+        method: str,
+        path: str,
+        document: Mapping[str, object] | None = None,
+        *,
+        other_tenant: bool = False,
+    ) -> Visit:
         """Begin a request; the path is what follows the tenant's."""
         body = b"" if document is None else json.dumps(document).encode()
-        fields = request_fields(AUTHORIZATION, has_body=bool(body)) | {"X-Request-Id": request_id}
-        return self.visit(method, PATH + path, fields, body)
+        authorization, base = (OTHER_AUTHORIZATION, OTHER_PATH) if other_tenant else (AUTHORIZATION, PATH)
+        fields = request_fields(authorization, has_body=bool(body)) | {"X-Request-Id": request_id}
+        return self.visit(method, base + path, fields, body)
 
     def visit(self, method: str, target: str, fields: Mapping[str, str], body: bytes) -> Visit:
         """Begin a request with the id that it bears."""
@@ -251,20 +262,28 @@ async def virtual_gateway(
     guard: Mapping[str, object] | None = None,
     turns: Turns | None = None,
     committed_share: float = 0.5,
+    probes: bool = True,
 ) -> AsyncIterator[VirtualGateway]:
     """A gateway as long as the block lasts, and until what was asked of it has come to its end.
 
     `limits` and `guard` are the tenant's, where they are not to be the default; without `guard` there is none.
+    Without `probes` days go by as fast as hours, for nodes that never fail.
     """
     random.seed(0)  # the breakers' pauses are jittered
     application.base_path = PATH
     the_tenant = tenant(
         upstream=[f"http://{node}" for node in NODES], limits=dict(limits or {}), guard=dict(guard or {"mode": "off"})
     )
-    the_settings = settings(tenants={"jira": the_tenant.model_dump(mode="python")})
+    other = the_tenant.model_copy(
+        update={"path": OTHER_PATH, "upstream_path": PATH, "credentials": (_other_credential(),)}
+    )
+    the_settings = settings(
+        tenants={"jira": the_tenant.model_dump(mode="python"), "wiki": other.model_dump(mode="python")}
+    )
     async with virtual_nodes(application, committed_share=committed_share) as nodes, asyncio.TaskGroup() as background:
         gateway = VirtualGateway(application, nodes, the_settings, turns or Turns(), MemoryKeeper())
-        working = [background.create_task(work) for work in (gateway.probe(), gateway.note_transitions())]
+        works = (gateway.note_transitions(), *((gateway.probe(),) if probes else ()))
+        working = [background.create_task(work) for work in works]
         async with gateway._group:
             yield gateway
         await asyncio.sleep(1)  # the last notice is on record
@@ -275,6 +294,10 @@ async def virtual_gateway(
         gateway.closing_seconds = asyncio.get_running_loop().time() - began_at
 
 
+def _other_credential() -> Credential:
+    return Credential(name="okta-wiki", token_sha256=sha256(OTHER_AUTHORIZATION.removeprefix("Bearer ")))
+
+
 def played(
     application: Application,
     play: Callable[[VirtualGateway], Awaitable[T]],
@@ -283,11 +306,14 @@ def played(
     guard: Mapping[str, object] | None = None,
     turns: Turns | None = None,
     committed_share: float = 0.5,
+    probes: bool = True,
 ) -> tuple[T, VirtualGateway]:
     """Play something against a gateway, on a loop of its own: what came of it, and the gateway as it was left."""
 
     async def main() -> tuple[T, VirtualGateway]:
-        options = virtual_gateway(application, limits=limits, guard=guard, turns=turns, committed_share=committed_share)
+        options = virtual_gateway(
+            application, limits=limits, guard=guard, turns=turns, committed_share=committed_share, probes=probes
+        )
         async with options as gateway:
             result = await play(gateway)
         return result, gateway

@@ -188,11 +188,24 @@ def test_a_denial_is_forgotten_in_time_and_its_hold_with_it() -> None:
     ledger, hold_id = wave("abcd")
     ledger.deny(hold_id, signed(10.0))
     assert weigh(ledger, off("d"), 4010.0).verdict is DENY
-    ledger.expire(4010.1)
+    ledger.expire(4010.0 + 2.5 * 4010.0)
+    assert weigh(ledger, off("d"), 14_000.0).verdict is DENY  # a client that doubles its wait may come so late
+    ledger.expire(14_000.0 + 2.5 * 9990.0 + 1)
 
     assert ledger.is_quiet(TENANT)
     assert ledger.holds() == ()
-    assert weigh(ledger, off("d"), 4011.0).verdict is PASS
+    assert weigh(ledger, off("d"), 40_000.0).verdict is PASS
+
+
+def test_a_superseded_write_is_forgotten_once_its_client_has_given_up_so_the_next_leaver_is_judged_anew() -> None:
+    ledger, hold_id = wave("abcd")
+    weigh(ledger, on("d"), 1.0)
+    ledger.approve(hold_id, signed(10.0))
+    assert execute(ledger, on("d"), 2000.0) is PASS  # the deactivation is abandoned by now
+    assert weigh(ledger, off("d"), 2001.0).verdict is DENY
+    late = 2001.0 + 2 * 2.5 * 2001.0
+
+    assert weigh(ledger, off("d"), late + 1).verdict is PASS
 
 
 def test_two_waves_are_two_holds() -> None:

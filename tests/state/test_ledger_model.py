@@ -92,7 +92,9 @@ class Model:
         if kept.standing is HELD:
             return False
         if kept.standing in (DENIED, SUPERSEDED):
-            return now - kept.decided_at > RULES.hold_seconds
+            if kept.standing is SUPERSEDED:
+                return now - kept.came[-1] > 2 * kept.patience()
+            return now > max(kept.decided_at + RULES.hold_seconds, kept.came[-1] + kept.patience())
         return now - max(kept.came[-1], kept.decided_at) > max(RULES.hold_seconds, kept.patience())
 
     def weigh(self, write: Write, now: float) -> tuple[Verdict, frozenset[str]]:

@@ -76,7 +76,7 @@ def question(target: str, tenant: Tenant, request_id: RequestId | None, authoriz
     whole = base_path(tenant) + target
     if not _TARGET.fullmatch(whole):
         raise Refusal(Reason.TARGET_MALFORMED, note="what the guard wants to ask for cannot be an address")
-    fields = _own_fields(request_id)
+    fields = _own_fields(request_id, version_of(tenant).media_type)
     return UpstreamRequest("GET", whole, (*fields, ("Authorization", authorization)) if authorization else fields, b"")
 
 

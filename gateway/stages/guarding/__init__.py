@@ -84,6 +84,11 @@ class Guarding:
             return Judgement(Verdict.HOLD, loss, lost, note=why, reason=Reason.GUARD_UNAVAILABLE) if blind else None
         return await self._judge(ledger, _write(operation, client, resource, lost, request_id), loss, client)
 
+    def wave_waits(self, tenant_name: str | None) -> bool:
+        """Whether a wave of this tenant waits for a person."""
+        ledger = self._keeper.ledger
+        return ledger is not None and tenant_name is not None and ledger.wave_waits(tenant_name)
+
     def settle(self, trail: Trail) -> None:
         """Say what became of a write that passed; it is kept on disk by whoever keeps the ledger next."""
         judgement, ledger = trail.judgement, self._keeper.ledger

@@ -157,7 +157,8 @@ class Recording:
 
 
 def _log_access(trail: Trail) -> None:
-    away = trail.reason is not None and trail.reason.unavailable  # the upstream's fault or ours: worth a warning
+    held = trail.reason is Reason.GUARD_HELD  # as it shall be; of the wave itself people were told
+    away = trail.reason is not None and trail.reason.unavailable and not held  # the upstream's fault or ours
     level = logging.WARNING if away else logging.INFO
     if not access_log.isEnabledFor(level):
         return
@@ -176,7 +177,9 @@ def _log_access(trail: Trail) -> None:
         fields["note"] = trail.delivery.note
         fields["nodes"] = [attempt.node for attempt in trail.delivery.attempts]
     fields["milliseconds"] = round(sum(trail.seconds.values()) * 1000, 2)
-    said = "unavailable" if away else "served" if operation and reason is None else "refused"
+    if trail.judgement is not None and trail.judgement.hold is not None:
+        fields["hold"] = trail.judgement.hold
+    said = "held" if held else "unavailable" if away else "served" if operation and reason is None else "refused"
     access_log.handle(_AccessRecord(level, said, fields))
 
 

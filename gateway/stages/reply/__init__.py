@@ -47,9 +47,10 @@ def present_refusal(refusal: Refusal, trail: Trail) -> Answer:
     status = 429 if reason.unavailable and dialect.comes_back_on_429_only else reason.status
     extra: list[tuple[str, str]] = []
     if status in (429, 503):
-        seconds = retry_after_seconds(
-            trail.request.id, dialect, refusal.retry_after_seconds, waits_for_a_person=reason.waits_for_a_person
-        )
+        # The first wait of a task decides how long it lives, and it may meet the wave only at its second attempt.
+        patient = trail.client is not None and (reason.waits_for_a_person or trail.wave_waits)
+        wished = refusal.retry_after_seconds
+        seconds = retry_after_seconds(trail.request.id, dialect, wished, waits_for_a_person=patient)
         extra.append(("Retry-After", str(seconds)))
     if status == 401:
         extra.append(("WWW-Authenticate", 'Bearer realm="scim"'))

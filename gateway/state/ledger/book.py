@@ -273,8 +273,10 @@ class Book:
         if held.standing is Standing.HELD:
             return False
         kept_seconds = self.holds[held.hold].seconds
-        if held.standing in REFUSED:
-            return now - (held.decided_at or 0.0) > kept_seconds
+        if held.standing is Standing.SUPERSEDED:  # a new one like it is the next leaver's, not the old one's repeat
+            return now - held.last_at > 2 * held.patience_seconds
+        if held.standing is Standing.DENIED:  # and its client may come again much later
+            return now > max((held.decided_at or 0.0) + kept_seconds, held.last_at + held.patience_seconds)
         return now - max(held.last_at, held.decided_at or 0.0) > max(kept_seconds, held.patience_seconds)
 
     def figures(self) -> Figures:

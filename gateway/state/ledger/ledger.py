@@ -52,6 +52,11 @@ class Ledger:
         book = self._books.get(tenant)
         return book is None or book.is_quiet
 
+    def wave_waits(self, tenant: str) -> bool:
+        """Whether a hold of this tenant is open."""
+        book = self._books.get(tenant)
+        return book is not None and book.open_hold is not None
+
     def weigh(self, tenant: str, write: Write, rules: Rules, now: float, new_hold_id: str) -> Weighed:
         """The verdict on one attempt at a write. One that passes with a reservation is to be settled.
 
