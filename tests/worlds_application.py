@@ -10,9 +10,13 @@ import aiohttp
 from yarl import URL
 
 from gateway.rehearsal.application import Application, application_running
+from gateway.rehearsal.play import DIALECTS
+from gateway.scim.versions import Version
 
 APPLICATION_PATH = "/scim/demotenant01/v2"
 APPLICATION_TOKEN = "inside-secret-of-the-embedded-application"
+# The application speaks no other version.
+DIALECTS_OF_2_0 = [name for name, script in DIALECTS.items() if script.manner.version is Version.V2_0]
 
 
 @contextmanager

@@ -35,7 +35,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
     default="oin",
     show_default=True,
     help="Who is played: oin (an app of Okta's catalogue, PATCH), aiw (of its App Integration Wizard, PUT), "
-    "entra, or entra-flag (with ?aadOptscim062020 in its Tenant URL).",
+    "agent (Okta's provisioning agent, SCIM 1.1), entra, or entra-flag (with ?aadOptscim062020 in its Tenant URL).",
 )
 @click.option(
     "--ca-file", type=click.Path(path_type=Path, dir_okay=False), help="PEM: the CA to trust, instead of the system's."

@@ -40,11 +40,11 @@ class Target:
 
 
 class Caller:
-    """One client with one token; `calling` makes it."""
+    """One client with one token and its manner; `calling` makes it."""
 
     def __init__(self, session: aiohttp.ClientSession, target: Target, manner: Manner) -> None:
         self._session = session
-        self._manner = manner
+        self.manner = manner
         self.base_url = target.url.rstrip("/")
         self.token = target.token
         self._tls = target.tls if target.tls is not None else True
@@ -61,15 +61,16 @@ class Caller:
         """
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         has_body = content is not None
-        fields = request_fields(authorization or f"Bearer {self.token}", has_body=has_body, manner=self._manner)
+        fields = request_fields(authorization or f"Bearer {self.token}", has_body=has_body, manner=self.manner)
         # encoded=True: yarl would else turn %2B into + and resolve what looks like dots.
-        url = URL(self.base_url + self._manner.spelled(target), encoded=True)
+        url = URL(self.base_url + self.manner.spelled(target), encoded=True)
         try:
             async with self._session.request(
                 method, url, data=content, headers=fields, allow_redirects=False, ssl=self._tls
             ) as response:
                 read = await _read(response)
-                return Reply(response.status, {name.lower(): text for name, text in response.headers.items()}, read)
+                found = {name.lower(): text for name, text in response.headers.items()}
+                return Reply(response.status, found, read, self.manner)
         except (aiohttp.ClientError, TimeoutError) as error:
             trouble = next(trouble for kind, trouble in _TROUBLES if isinstance(error, kind))
             said = _said(error)

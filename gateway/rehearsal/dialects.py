@@ -1,4 +1,7 @@
-"""How clients write. Here Okta: catalogue apps (OIN) use PATCH, those of its App Integration Wizard (AIW) PUT."""
+"""How clients write. Here Okta: catalogue apps (OIN) use PATCH, those of its App Integration Wizard (AIW) PUT.
+
+Its provisioning agent uses PUT too, and speaks SCIM 1.1.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ from typing import Protocol
 
 from gateway.rehearsal.caller import Caller
 from gateway.rehearsal.messages import (
-    GROUP_SCHEMA,
-    USER_SCHEMA,
     PushedGroup,
     activation,
     membership_change,
@@ -50,16 +51,18 @@ class CatalogueApp:
         expect_written(await caller.send("PATCH", f"/Groups/{group.id}", membership_replacement(group.members)))
 
 
-class WizardApp:
+class WholeResources:
     """GET, then PUT of the whole resource: everything that was read goes back, `meta.location` included."""
 
     async def set_active(self, caller: Caller, user_id: str, *, active: bool) -> None:
-        read = expect_resource(await caller.send("GET", f"/Users/{user_id}"), 200, schema=USER_SCHEMA)
+        reply = await caller.send("GET", f"/Users/{user_id}")
+        read = expect_resource(reply, 200, schema=caller.manner.user_schema)
         expect_written(await caller.send("PUT", f"/Users/{user_id}", {**read, "active": active}))
 
     async def change_group(self, caller: Caller, before: PushedGroup, after: PushedGroup) -> None:
-        expect_resource(await caller.send("GET", f"/Groups/{before.id}"), 200, schema=GROUP_SCHEMA)
+        reply = await caller.send("GET", f"/Groups/{before.id}")
+        expect_resource(reply, 200, schema=caller.manner.group_schema)
         await self.push_now(caller, after)
 
     async def push_now(self, caller: Caller, group: PushedGroup) -> None:
-        expect_written(await caller.send("PUT", f"/Groups/{group.id}", whole_group(group)))
+        expect_written(await caller.send("PUT", f"/Groups/{group.id}", whole_group(group, caller.manner)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.rehearsal.messages import GROUP_SCHEMA, PushedGroup, new_group
+from gateway.rehearsal.messages import PushedGroup, new_group
 from gateway.rehearsal.replies import Failed, Reply, expect_error, expect_resource, expect_status
 from gateway.rehearsal.scene import GROUPS, Scene, look_up, read_group
 
@@ -18,12 +18,13 @@ async def look_up_no_group(scene: Scene) -> None:
 
 async def push_the_group(scene: Scene) -> None:
     scene.group_names_tried.append(scene.names.group)
-    await keep_created(scene, await scene.caller.send("POST", f"/{GROUPS}", new_group(scene.names.group)))
+    body = new_group(scene.names.group, scene.manner)
+    await keep_created(scene, await scene.caller.send("POST", f"/{GROUPS}", body))
 
 
 async def keep_created(scene: Scene, reply: Reply) -> None:
     """The scene's group is the one that this reply to its creation tells of."""
-    made = expect_resource(reply, 201, schema=GROUP_SCHEMA)
+    made = expect_resource(reply, 201, schema=scene.manner.group_schema)
     if made.get("displayName") != scene.names.group:
         raise Failed(f"`displayName` is {made.get('displayName')!r}, not {scene.names.group!r}")
     group = PushedGroup(id=str(made["id"]), name=scene.names.group)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
+from gateway.scim.versions import V1_1_SCHEMA, Version
+
 JsonObject = Mapping[str, object]
 
 USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -19,27 +21,45 @@ PAGE_SIZE = 100  # Okta's, in lookups and imports alike
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a client calls, whatever it asks for."""
+    """How a client speaks, whatever it asks for: its version of SCIM, and what goes with every request."""
 
     fields: Mapping[str, str]  # of every request
     body_fields: Mapping[str, str]  # of those with a body
     flag: str = ""  # a parameter in the query of every target
+    version: Version = Version.V2_0
+
+    @property
+    def user_schema(self) -> str:
+        return V1_1_SCHEMA if self.version is Version.V1_1 else USER_SCHEMA
+
+    @property
+    def group_schema(self) -> str:
+        return V1_1_SCHEMA if self.version is Version.V1_1 else GROUP_SCHEMA
+
+    @property
+    def list_schema(self) -> str:
+        return V1_1_SCHEMA if self.version is Version.V1_1 else LIST_SCHEMA
 
     def spelled(self, target: str) -> str:
         """The target with the client's flag, if it has one."""
         return f"{target}{'&' if '?' in target else '?'}{self.flag}" if self.flag else target
 
 
-OKTA = Manner(
-    fields={
-        "Accept": "application/scim+json",
-        "Accept-Charset": "utf-8",
-        "User-Agent": "Okta SCIM Client 1.0.0",
-        "Connection": "Keep-Alive",
-        "Accept-Encoding": "gzip,deflate",
-    },
-    body_fields={"Content-Type": "application/scim+json; charset=utf-8"},
-)
+def _okta(version: Version) -> Manner:
+    return Manner(
+        fields={
+            "Accept": version.media_type,
+            "Accept-Charset": "utf-8",
+            "User-Agent": "Okta SCIM Client 1.0.0",
+            "Connection": "Keep-Alive",
+            "Accept-Encoding": "gzip,deflate",
+        },
+        body_fields={"Content-Type": f"{version.media_type}; charset=utf-8"},
+        version=version,
+    )
+
+
+OKTA, OKTA_AGENT = _okta(Version.V2_0), _okta(Version.V1_1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +103,22 @@ def lookup_target(collection: str, attribute: str, value: str, *, spaces_as_plus
     return f"/{collection}?filter={filter_text}&startIndex=1&count={PAGE_SIZE}"
 
 
-def new_user(user_name: str, *, given_name: str, family_name: str, external_id: str, password: str) -> JsonObject:
+def changed_since_target(moment: str) -> str:
+    """The agent's incremental import: users changed after a moment such as 2024-04-07T14:19:34Z."""
+    filter_text = quote(f'meta.lastModified gt "{moment}"', safe="")
+    return f"/Users?filter={filter_text}&startIndex=1&count={PAGE_SIZE}"
+
+
+def new_user(
+    user_name: str, *, given_name: str, family_name: str, external_id: str, password: str, manner: Manner = OKTA
+) -> JsonObject:
     """Create; the password is sent even where password sync is off."""
+    type_of_email = "primary" if manner.version is Version.V1_1 else "work"
     return {
-        "schemas": [USER_SCHEMA],
+        "schemas": [manner.user_schema],
         "userName": user_name,
         "name": {"givenName": given_name, "familyName": family_name},
-        "emails": [{"primary": True, "value": user_name, "type": "work"}],
+        "emails": [{"primary": True, "value": user_name, "type": type_of_email}],
         "displayName": f"{given_name} {family_name}",
         "locale": "en-US",
         "externalId": external_id,
@@ -99,14 +128,14 @@ def new_user(user_name: str, *, given_name: str, family_name: str, external_id: 
     }
 
 
-def new_group(name: str) -> JsonObject:
-    return {"schemas": [GROUP_SCHEMA], "displayName": name, "members": []}
+def new_group(name: str, manner: Manner = OKTA) -> JsonObject:
+    return {"schemas": [manner.group_schema], "displayName": name, "members": []}
 
 
-def whole_group(group: PushedGroup) -> JsonObject:
-    """The body of a group's PUT, as App Integration Wizard apps send it."""
+def whole_group(group: PushedGroup, manner: Manner = OKTA) -> JsonObject:
+    """The body of a group's PUT, as App Integration Wizard apps and the agent send it."""
     members = [member.as_json() for member in group.members]
-    return {"schemas": [GROUP_SCHEMA], "id": group.id, "displayName": group.name, "members": members}
+    return {"schemas": [manner.group_schema], "id": group.id, "displayName": group.name, "members": members}
 
 
 def patch(*operations: JsonObject) -> JsonObject:

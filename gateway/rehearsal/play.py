@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import perf_counter
 
-from gateway.rehearsal import groups, refused, users
+from gateway.rehearsal import agent, groups, refused, users
 from gateway.rehearsal.advice import advise, concerns_everything
 from gateway.rehearsal.caller import Target, calling
 from gateway.rehearsal.cleaning import clean_up
-from gateway.rehearsal.dialects import CatalogueApp, WizardApp
+from gateway.rehearsal.dialects import CatalogueApp, WholeResources
 from gateway.rehearsal.entra import ENTRA, ENTRA_FLAGGED
+from gateway.rehearsal.messages import OKTA_AGENT
 from gateway.rehearsal.outcomes import Outcome, Report, StepResult
 from gateway.rehearsal.replies import Failed, Unanswered
 from gateway.rehearsal.scene import NotRun, Scene, names_for
@@ -60,10 +61,18 @@ OKTA_STEPS: tuple[Step, ...] = (
     Step("group push: unlink and delete", groups.unlink_the_group),
 )
 
+_NOT_OF_THE_AGENT = (users.list_the_first_users, users.look_up_ada_with_plus_for_space)
+
+AGENT_STEPS: tuple[Step, ...] = (
+    Step("test connector: capabilities", agent.read_the_capabilities),
+    *(step for step in OKTA_STEPS if step.play not in _NOT_OF_THE_AGENT),
+    Step("import: what changed since", agent.import_what_changed),
+)
 
 DIALECTS: Mapping[str, Script] = {
     "oin": Script(CatalogueApp(), OKTA_STEPS),
-    "aiw": Script(WizardApp(), OKTA_STEPS),
+    "aiw": Script(WholeResources(), OKTA_STEPS),
+    "agent": Script(WholeResources(), AGENT_STEPS, OKTA_AGENT),
     "entra": ENTRA,
     "entra-flag": ENTRA_FLAGGED,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.rehearsal.messages import GROUP_SCHEMA, USER_SCHEMA, JsonObject
+from gateway.rehearsal.messages import JsonObject
 from gateway.rehearsal.replies import Failed, Reply, expect_error, expect_refused, the_object
 from gateway.rehearsal.scene import GROUPS, USERS, Scene
 
@@ -28,11 +28,12 @@ async def get_an_unknown_group(scene: Scene) -> None:
 
 
 async def create_a_user_without_a_name(scene: Scene) -> None:
-    await _create_in_vain(scene, USERS, {"schemas": [USER_SCHEMA], "displayName": "Rehearsal", "active": True})
+    user = {"schemas": [scene.manner.user_schema], "displayName": "Rehearsal", "active": True}
+    await _create_in_vain(scene, USERS, user)
 
 
 async def create_a_group_without_a_name(scene: Scene) -> None:
-    await _create_in_vain(scene, GROUPS, {"schemas": [GROUP_SCHEMA], "members": []})
+    await _create_in_vain(scene, GROUPS, {"schemas": [scene.manner.group_schema], "members": []})
 
 
 async def send_broken_json(scene: Scene) -> None:

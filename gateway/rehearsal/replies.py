@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.rehearsal.messages import ERROR_SCHEMA, LIST_SCHEMA, JsonObject
+from gateway.rehearsal.messages import ERROR_SCHEMA, OKTA, JsonObject, Manner
+from gateway.scim.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Reply:
     status: int
     fields: Mapping[str, str]
     body: bytes
+    manner: Manner = OKTA  # that of the request, in whose version it must be answered
 
     @property
     def media_type(self) -> str:
@@ -87,12 +89,12 @@ def expect_page(reply: Reply) -> Page:
     """200 and a ListResponse whose numbers are integers."""
     expect_status(reply, 200)
     body = the_object(reply)
-    _expect_schema(reply, body, LIST_SCHEMA)
+    _expect_schema(reply, body, reply.manner.list_schema)
     total = _integer(reply, body, "totalResults")
     resources = body.get("Resources", [])  # RFC 7644 section 3.4.2: may be absent when there are none
     if not isinstance(resources, list) or not all(isinstance(resource, dict) for resource in resources):
         raise Failed("`Resources` is not a list of objects", reply)
-    if resources:
+    if resources and reply.manner.version is Version.V2_0:  # the lists of Okta's page on 1.1 lack them
         _integer(reply, body, "startIndex")
         _integer(reply, body, "itemsPerPage")
     return Page(total, tuple(resources))
@@ -119,9 +121,15 @@ def expect_written(reply: Reply) -> None:
 
 
 def expect_error(reply: Reply, *statuses: int) -> None:
-    """A SCIM Error (RFC 7644 section 3.12) whose `status` agrees with HTTP's, with a `detail` to show to an admin."""
+    """A SCIM Error (RFC 7644 section 3.12) whose `status` agrees with HTTP's, with a `detail` to show to an admin.
+
+    Of SCIM 1.1 it is a list of errors, each with a description, whose codes agree.
+    """
     expect_status(reply, *statuses)
     body = the_object(reply)
+    if reply.manner.version is Version.V1_1:
+        _expect_list_of_errors(reply, body)
+        return
     _expect_schema(reply, body, ERROR_SCHEMA)
     if str(body.get("status")) != str(reply.status):
         raise Failed(f"the body's `status` is {body.get('status')!r}, HTTP's is {reply.status}", reply)
@@ -142,6 +150,25 @@ def text_of(reply: Reply, body: JsonObject, name: str) -> str:
     return value
 
 
+def _expect_list_of_errors(reply: Reply, body: JsonObject) -> None:
+    errors = _errors(body)
+    if not errors:
+        raise Failed("`Errors` is not a list of errors", reply)
+    for error in errors:
+        text_of(reply, error, "description")
+        code = error.get("code", error.get("statusCode", reply.status))
+        if str(code) != str(reply.status):
+            raise Failed(f"the error's code is {code!r}, HTTP's is {reply.status}", reply)
+
+
+def _errors(body: JsonObject) -> list[JsonObject]:
+    """The errors that a message of SCIM 1.1 lists; Okta's connector SDK writes `errors`."""
+    listed = body.get("Errors", body.get("errors"))
+    if not isinstance(listed, list) or not all(isinstance(error, dict) for error in listed):
+        return []
+    return listed
+
+
 def _integer(reply: Reply, body: JsonObject, name: str) -> int:
     value = body.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -157,9 +184,10 @@ def _expect_schema(reply: Reply, body: JsonObject, schema: str) -> None:
 
 def _detail(reply: Reply) -> str:
     try:
-        detail = the_object(reply).get("detail")
+        body = the_object(reply)
     except Failed:
         return f" ({_kind(reply)})" if reply.body else ""
+    detail = next((error.get("description") for error in _errors(body)), body.get("detail"))
     return f": {detail}" if isinstance(detail, str) else ""
 
 

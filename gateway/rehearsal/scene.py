@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.rehearsal.caller import Caller
 from gateway.rehearsal.dialects import Dialect
-from gateway.rehearsal.messages import GROUP_SCHEMA, USER_SCHEMA, JsonObject, Member, PushedGroup, lookup_target
+from gateway.rehearsal.messages import JsonObject, Manner, Member, PushedGroup, lookup_target
 from gateway.rehearsal.outcomes import presentable
 from gateway.rehearsal.replies import Failed, Page, Reply, expect_page, expect_resource
 
@@ -53,6 +53,10 @@ class Scene:
     group: PushedGroup | None = None
     strays: list[tuple[str, str]] = field(default_factory=list)  # (collection, id) of what should not exist
 
+    @property
+    def manner(self) -> Manner:
+        return self.caller.manner
+
     def presentable(self, note: str) -> str:
         return presentable(note, secrets=(self.caller.token, self.password))
 
@@ -86,8 +90,10 @@ def found_page(reply: Reply) -> Page:
 
 
 async def read_user(scene: Scene, user_id: str) -> JsonObject:
-    return expect_resource(await scene.caller.send("GET", f"/{USERS}/{user_id}"), 200, schema=USER_SCHEMA)
+    reply = await scene.caller.send("GET", f"/{USERS}/{user_id}")
+    return expect_resource(reply, 200, schema=scene.manner.user_schema)
 
 
 async def read_group(scene: Scene, group_id: str) -> JsonObject:
-    return expect_resource(await scene.caller.send("GET", f"/{GROUPS}/{group_id}"), 200, schema=GROUP_SCHEMA)
+    reply = await scene.caller.send("GET", f"/{GROUPS}/{group_id}")
+    return expect_resource(reply, 200, schema=scene.manner.group_schema)

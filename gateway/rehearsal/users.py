@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.rehearsal.messages import USER_SCHEMA, JsonObject, new_user, page_target
+from gateway.rehearsal.messages import JsonObject, new_user, page_target
 from gateway.rehearsal.replies import Failed, expect_error, expect_page, expect_resource, expect_written
 from gateway.rehearsal.scene import GROUPS, USERS, Scene, look_up, read_user
 
@@ -65,7 +65,7 @@ async def get_ada(scene: Scene) -> None:
 async def follow_adas_links(scene: Scene) -> None:
     """`meta.location` and Location, where given, lead to where we called: an inside address must not show."""
     reply = await scene.caller.send("GET", f"/{USERS}/{scene.user_id(scene.names.ada)}")
-    meta = expect_resource(reply, 200, schema=USER_SCHEMA).get("meta")
+    meta = expect_resource(reply, 200, schema=scene.manner.user_schema).get("meta")
     links = [meta.get("location") if isinstance(meta, dict) else None, reply.fields.get("location")]
     for link in links:
         if isinstance(link, str) and "://" in link and not link.startswith(f"{scene.caller.base_url}/"):
@@ -140,7 +140,12 @@ async def reactivate_ada(scene: Scene) -> None:
 def _user(scene: Scene, user_name: str, given_name: str, family_name: str) -> JsonObject:
     external_id = f"00u-{user_name.partition('@')[0]}"
     return new_user(
-        user_name, given_name=given_name, family_name=family_name, external_id=external_id, password=scene.password
+        user_name,
+        given_name=given_name,
+        family_name=family_name,
+        external_id=external_id,
+        password=scene.password,
+        manner=scene.manner,
     )
 
 
@@ -151,7 +156,8 @@ async def _create(scene: Scene, user_name: str, given_name: str, family_name: st
 async def create(scene: Scene, user_name: str, body: JsonObject) -> None:
     """Creates a user by a body of whichever client, and reads them back."""
     scene.user_names_tried.append(user_name)
-    made = expect_resource(await scene.caller.send("POST", f"/{USERS}", body), 201, schema=USER_SCHEMA)
+    reply = await scene.caller.send("POST", f"/{USERS}", body)
+    made = expect_resource(reply, 201, schema=scene.manner.user_schema)
     expect_values(made, {"userName": user_name})  # before the id is trusted: the cleaning up deletes by it
     scene.user_ids[user_name] = str(made["id"])
     read = await read_user(scene, str(made["id"]))

@@ -100,8 +100,9 @@ def client_of(name: str) -> str:
 
 def fields_of(asked: Any) -> dict[str, str]:
     """The header of a fixture; of the agent's requests little more than the credential is known."""
-    unknown = {} if asked["body"] is None else {"Content-Type": "application/json"}
-    return unknown | asked["headers"] | {"Authorization": f"Bearer {TOKEN}"}
+    fields = {} if asked["body"] is None else {"Content-Type": "application/json"}
+    fields |= asked["headers"]
+    return fields | {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -10,12 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.rehearsal.messages import (
+    OKTA,
+    OKTA_AGENT,
+    Manner,
     Member,
     PushedGroup,
     activation,
     lookup_target,
     membership_change,
     membership_replacement,
+    new_group,
+    new_user,
     page_target,
     rename,
     request_fields,
@@ -39,6 +44,25 @@ def test_a_request_without_a_body_carries_oktas_fields_and_no_content_type() -> 
 
 def test_a_body_is_announced_with_its_charset() -> None:
     assert request_fields("Bearer x", has_body=True)["Content-Type"] == "application/scim+json; charset=utf-8"
+
+
+def test_the_agent_speaks_1_1_in_every_word() -> None:
+    fields = request_fields("Bearer x", has_body=True, manner=OKTA_AGENT)
+    schema = "urn:scim:schemas:core:1.0"
+
+    assert (fields["Accept"], fields["Content-Type"]) == ("application/json", "application/json; charset=utf-8")
+    assert {OKTA_AGENT.user_schema, OKTA_AGENT.group_schema, OKTA_AGENT.list_schema} == {schema}
+    assert new_group("devs", OKTA_AGENT)["schemas"] == [schema]
+    assert whole_group(PushedGroup("g-1", "devs"), OKTA_AGENT)["schemas"] == [schema]
+
+
+@pytest.mark.parametrize(("manner", "kind"), [(OKTA, "work"), (OKTA_AGENT, "primary")])
+def test_the_one_email_is_of_the_type_that_the_client_gives_it(manner: Manner, kind: str) -> None:
+    user = new_user(
+        "ada@example.com", given_name="Ada", family_name="Berg", external_id="00u", password="x", manner=manner
+    )
+
+    assert user["emails"] == [{"primary": True, "value": "ada@example.com", "type": kind}]
 
 
 @pytest.mark.parametrize(
