@@ -275,7 +275,9 @@ class Credential(_Section):
 class Tenant(_Section):
     """[tenants.NAME]: one pairing of a client with an upstream."""
 
-    path: PlainPath = Field(description="The public path, up to and with /v2; what Okta's Base URL ends with.")
+    path: PlainPath = Field(
+        description="The public path, up to and with /v2 (or /v1 for okta-agent); what Okta's Base URL ends with."
+    )
     client: Client = Field(Client.OKTA, description="Who calls: okta, okta-agent, entra or generic.")
     upstream: tuple[UpstreamUrl, ...] = Field(
         min_length=1,

@@ -27,7 +27,9 @@ _HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*):([0-9]{1,5})")
 _FEED_CELL = re.compile(r"([a-z0-9]+(?:[_-][a-z0-9]+)*):([A-Za-z0-9._-]+)")
 _OPERATIONS = re.compile(r"\*|[a-z]+(?:\.[a-z]+)*(?:\.\*)?")
 _EXTENSION = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
-_CORE_ENDPOINTS = frozenset({"users", "groups", "me", "serviceproviderconfig", "schemas", "resourcetypes", "bulk"})
+_CORE_ENDPOINTS = frozenset(
+    {"users", "groups", "me", "serviceproviderconfig", "serviceproviderconfigs", "schemas", "resourcetypes", "bulk"}
+)
 _LARGEST_PORT = 65535
 
 

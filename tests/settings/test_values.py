@@ -158,7 +158,9 @@ def test_a_pattern_that_could_match_by_accident_is_refused(pattern: str) -> None
         tenant(operations=[pattern])
 
 
-@pytest.mark.parametrize("name", ["", "Roles/1", "..", "users", "Bulk", "1Role", "R-1", "schemas"])
+@pytest.mark.parametrize(
+    "name", ["", "Roles/1", "..", "users", "Bulk", "1Role", "R-1", "schemas", "ServiceProviderConfigs"]
+)
 def test_an_extension_takes_no_place_of_scims_own(name: str) -> None:
     with pytest.raises(ValidationError):
         tenant(extensions=[name])
