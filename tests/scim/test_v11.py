@@ -142,7 +142,7 @@ def test_each_version_says_which_one_the_other_is() -> None:
         ("/Users/1", partial(id="1", active=False), "user.deactivate", ("1",)),
         ("/Users/1", partial(active=True), "user.activate", ("1",)),
         ("/Users/1", partial(active=False, title="x"), "user.patch", ("1",)),
-        ("/Users/1", partial(meta={"attributes": ["active"]}), "user.patch", ("1",)),
+        ("/Users/1", partial(meta={"attributes": ["title"]}), "user.patch", ("1",)),
         ("/Groups/9", partial(id="9", displayName="new"), "group.rename", ()),
         ("/Groups/9", partial(id="9", members=[ADA]), "group.members.add", ("ada",)),
         ("/Groups/9", partial(id="9", members=[BO_GOES]), "group.members.remove", ("bo",)),
@@ -160,6 +160,14 @@ def test_a_partial_resource_is_named_as_its_patch_op_would_be(
     understanding = judge("PATCH", path, document)
 
     assert (understanding.name, understanding.people) == (name, tuple(Who(id=person) for person in people))
+
+
+@pytest.mark.parametrize("name", ["active", "ACTIVE", f"{V1_1_SCHEMA}:active"])
+def test_whether_somebody_is_active_cannot_be_cleared(name: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        judge("PATCH", "/Users/1", partial(meta={"attributes": [name]}))
+
+    assert refused.value.reason is Reason.VALUE_MALFORMED
 
 
 @pytest.mark.parametrize(
