@@ -240,12 +240,12 @@ class Instance:
         while True:
             for name in directories.due(self.settings.tenants):
                 try:
-                    await directories.learn(name, partial(self._ask, name))
+                    await directories.learn(name, partial(self.ask, name))
                 except Exception:  # a fault of ours shall not end the gateway, which guards by `people` alone then
                     log.exception("the size of a directory could not be learned", extra={"tenant": name})
             await asyncio.sleep(DIRECTORY_TICK_SECONDS)
 
-    async def _ask(self, tenant_name: str, target: str) -> Delivery:
+    async def ask(self, tenant_name: str, target: str) -> Delivery:
         """A question of our own, which no client waits for."""
         ourselves = Ourselves(asyncio.get_running_loop().time())
         return await self.pipeline.forwarding.ask(tenant_name, target, None, ourselves)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.server.control import ControlRefused, Handler, User
-from gateway.stages.guarding import GuardEvent
+from gateway.stages.guarding import GuardEvent, Names
 from gateway.state.ledger import (
     Decided,
     HeldWrite,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_REASON = 500
+MOST_NAMES = 1000  # asked for at one look
 LONGEST_ALLOWANCE_SECONDS = 7 * 86400.0
 Words = Mapping[str, object]
 
@@ -48,21 +50,29 @@ class Desk:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._names = Names()
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """By the command's name."""
-        return {"guard.list": self.list, "guard.approve": self.approve, "guard.deny": self.deny}
+        return {"guard.list": self.list_holds, "guard.approve": self.approve, "guard.deny": self.deny}
 
     # Commands ---------------------------------------------------------------------------------------
 
-    async def list(self, words: Words, _user: User) -> Words:
+    async def list_holds(self, words: Words, _user: User) -> Words:
         """Every hold that is remembered: `tenant` (or all), `tasks` (whether to show each held write)."""
         tenant = _text(words, "tenant")
         if tenant is not None and tenant not in self._instance.settings.tenants:
             known = ", ".join(self._instance.settings.tenants)
             raise ControlRefused(f"there is no tenant {tenant}; there are {known}")
-        return {"holds": [_hold(view, with_tasks=words.get("tasks") is True) for view in self._ledger.holds(tenant)]}
+        views, with_tasks = self._ledger.holds(tenant), words.get("tasks") is True
+        return {"holds": [_hold(view, await self._tasks_of(view) if with_tasks else None) for view in views]}
+
+    async def _tasks_of(self, view: HoldView) -> tuple[Words, ...]:
+        """The held writes of a hold, with names where Okta sent only an id."""
+        nameless = [write.summary for write in view.writes if write.summary.startswith("/")]
+        names = await self._names.of(view.tenant, nameless[:MOST_NAMES], partial(self._instance.ask, view.tenant))
+        return tuple(_task(write, names.get(write.summary)) for write in view.writes)
 
     async def approve(self, words: Words, user: User) -> Words:
         """Let held writes pass: `hold`, `reason`; `tasks`, or `until`, or `raise_to` with `until` (Unix seconds)."""
@@ -185,12 +195,12 @@ def _said(decided: Decided) -> str:
     return f"{count} held {'write' if count == 1 else 'writes'} decided; {rest}"
 
 
-def _hold(view: HoldView, *, with_tasks: bool) -> dict[str, object]:
+def _hold(view: HoldView, tasks: tuple[Words, ...] | None) -> Words:
     hold, writes = view.hold, view.writes
     standing = [write.standing for write in writes]
     waiting = [write for write in writes if write.standing in WAITING]
     last = hold.decisions[-1] if hold.decisions else None
-    shown: dict[str, object] = {
+    shown = {
         "id": hold.id,
         "tenant": view.tenant,
         "state": _state(view),
@@ -209,16 +219,14 @@ def _hold(view: HoldView, *, with_tasks: bool) -> dict[str, object]:
         "decided_at": last.at if last else None,
         "reason": last.reason if last else None,
     }
-    if with_tasks:
-        shown["tasks"] = [_task(write) for write in writes]
-    return shown
+    return shown if tasks is None else {**shown, "tasks": tasks}
 
 
-def _task(write: HeldWrite) -> dict[str, object]:
+def _task(write: HeldWrite, name: str | None) -> Words:
     return {
         "task": write.task,
         "operation": write.operation,
-        "summary": write.summary,
+        "summary": f"{name} ({write.summary})" if name else write.summary,
         "people": len(write.people),
         "attempts": write.attempts,
         "first_at": write.first_at,

@@ -58,8 +58,9 @@ class Address:
     @property
     def path(self) -> str:
         """What to put behind the upstream's path: "/Users/1", "/Users", "/.search", "" for the root."""
+        path = f"/{self.endpoint}" if self.endpoint else ""
         last = _SEARCH if self.search else self.resource_id
-        return "".join(f"/{segment}" for segment in (self.endpoint, last) if segment)
+        return f"{path}/{last}" if last else path
 
 
 def read_address(path: str, extensions: tuple[str, ...], version: Version = Version.V2_0) -> Address:

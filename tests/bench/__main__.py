@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from tests.bench.decisions import decisions
 from tests.bench.load import LoadFailed, latencies, percentile, saturate
 from tests.bench.memory import fail_handshakes, hold_connections
 from tests.bench.processes import OTHER_CORE, SYSTEM_CORE
@@ -34,6 +35,9 @@ class Unsuitable(Exception):
 def main(words: list[str] | None = None) -> int:
     """0, even where a target is missed; 1 when something could not be measured."""
     chosen = _options(words)
+    if chosen.guard:
+        _say(decisions())
+        return 0
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         _prepare()
@@ -56,6 +60,7 @@ def _options(words: list[str] | None) -> Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="each system once a round (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=6, help="of each measurement (default: %(default)s)")
     parser.add_argument("--profile", action="store_true", help="show where the gateway's time goes, measure nothing")
+    parser.add_argument("--guard", action="store_true", help="time the guard's decision by itself, and nothing else")
     parser.add_argument("--patches", type=int, default=0, help="of a hundred requests of a profile (default: GETs)")
     chosen = parser.parse_args(words)
     chosen.only = chosen.only.split(",")
@@ -110,7 +115,7 @@ def _measure(shared: Bench, chosen: Namespace) -> None:
     results = summarise(samples)
     (BUILD / "bench.json").write_text(as_json(results, versions(shared.programs), datetime.now(UTC)))
     found = [*verdicts(results), "", *disturbances(results)]
-    _say(["", table(results), "", *found, f"written: {BUILD / 'bench.json'}"])
+    _say(["", table(results), "", *found, *decisions(), f"written: {BUILD / 'bench.json'}"])
 
 
 def _sample(name: str, shared: Bench, seconds: int) -> Sample:

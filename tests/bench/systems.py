@@ -32,7 +32,8 @@ START_SECONDS = 20.0
 PATCH = json.dumps(
     {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-        "Operations": [{"op": "replace", "value": {"active": False}}],
+        # Nobody loses access by it: ten thousand deactivations would be a wave, and held.
+        "Operations": [{"op": "replace", "value": {"active": True}}],
     }
 )
 

@@ -10,7 +10,7 @@ local fields = {
 }
 local patch_fields = { ["Content-Type"] = "application/scim+json; charset=utf-8" }
 local body = '{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],'
-  .. '"Operations":[{"op":"replace","value":{"active":false}}]}'
+  .. '"Operations":[{"op":"replace","value":{"active":true}}]}'
 local gets, writes = {}, {}
 local sent = 0
 

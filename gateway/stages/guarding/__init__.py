@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from gateway.exchange import Client, Delivery, Judgement, Operation, Outcome, RequestId, Trail, Verdict
 from gateway.refusal import Reason, Refusal
 from gateway.scim.access import Loss, Taking
+from gateway.scim.addresses import Kind
 from gateway.settings.models import GuardSection
 from gateway.stages.guarding.directories import Ask, Directories
 from gateway.stages.guarding.groups import Group, read_group
+from gateway.stages.guarding.names import Names
 from gateway.state import ledger as ledgers
 from gateway.state.keeper import Keeper
 from gateway.state.ledger import Ledger, Rules, Weighed, Write
 from gateway.state.ledger_store import LedgerUnavailable
 
-__all__ = ["Ask", "Directories", "GuardEvent", "Guarding"]
+__all__ = ["Ask", "Directories", "GuardEvent", "Guarding", "Names"]
 
 _EXECUTED = {Outcome.EXECUTED: True, Outcome.NOT_EXECUTED: False, Outcome.UNKNOWN: None}
 _VERDICTS = {
@@ -55,6 +57,8 @@ class Guarding:
         self.directories = directories
         self.on_event: Callable[[GuardEvent], None] = lambda _: None
         self._keeper = keeper
+        self._next_hold = _new_hold()  # made beforehand, for few writes trip one
+        self._known_rules: dict[str, tuple[GuardSection, Rules]] = {}  # by tenant; a reload brings another section
 
     async def weigh(
         self, operation: Operation, client: Client, resource: str | None, request_id: RequestId, ask: Ask
@@ -99,19 +103,30 @@ class Guarding:
 
     async def _judge(self, ledger: Ledger, write: Write, loss: str, client: Client) -> Judgement:
         guard, tenant_name = client.tenant.guard, client.tenant_name
-        rules = _rules(guard, self.directories.size_of(tenant_name, client.tenant))
+        rules = self._rules(client)
         now = self._keeper.now
         if guard.mode == "observe":
             weighed = ledger.observe(tenant_name, write, rules, now)
         else:
-            weighed = ledger.weigh(tenant_name, write, rules, now, f"hold-{secrets.token_hex(4)}")
-        self._tell(weighed, write, tenant_name)
+            weighed = ledger.weigh(tenant_name, write, rules, now, self._next_hold)
+        if weighed.hold == self._next_hold:
+            self._next_hold = _new_hold()
+        if weighed.tripped or weighed.warning_due:
+            self._tell(weighed, write, tenant_name)
         judgement = _judgement(weighed, write, loss, guard)
         try:
             await self._keeper.keep()
         except LedgerUnavailable as error:
             return self._without_a_record(ledger, judgement, tenant_name, guard, str(error))
         return judgement
+
+    def _rules(self, client: Client) -> Rules:
+        guard, size = client.tenant.guard, self.directories.size_of(client.tenant_name, client.tenant)
+        known = self._known_rules.get(client.tenant_name)
+        if known is None or known[0] is not guard or known[1].directory != size:
+            rules = Rules(guard.people, guard.share, guard.window_seconds, guard.hold_hours * 3600, size)
+            known = self._known_rules[client.tenant_name] = (guard, rules)
+        return known[1]
 
     def _without_a_record(
         self, ledger: Ledger, judgement: Judgement, tenant_name: str, guard: GuardSection, why: str
@@ -140,37 +155,39 @@ class Guarding:
             self.on_event(event)
 
 
-def _rules(guard: GuardSection, directory: int | None) -> Rules:
-    return Rules(guard.people, guard.share, guard.window_seconds, guard.hold_hours * 3600, directory)
+def _new_hold() -> str:
+    return f"hold-{secrets.token_hex(4)}"
 
 
 def _write(
     operation: Operation, client: Client, resource: str | None, lost: tuple[str, ...], request_id: RequestId
 ) -> Write:
     where = operation.address.path
-    names = [operation.resource_name, *(person.user_name for person in operation.people)]
+    name = operation.resource_name or (operation.people[0].user_name if len(operation.people) == 1 else None)
     return Write(
-        task=_task(operation, client),
+        task=_task(operation, where, client),
         resource=resource or f"{client.tenant_name} {where}",
         operation=operation.name,
         people=frozenset(lost),
         request_id=request_id,
-        summary=next((f"{name} ({where})" for name in names if name), where),
+        summary=f"{name} ({where})" if name else where,
     )
 
 
-def _task(operation: Operation, client: Client) -> str:
+def _task(operation: Operation, where: str, client: Client) -> str:
     """A digest which a client's repeats share, though it may read a profile anew between two of them.
 
     So neither bodies nor the attributes of a whole resource count; but two writes to one group that name different
     members are two tasks, and so are a deactivation and a reactivation of one user.
     """
     takes = operation.takes
-    parts = [client.tenant_name, operation.method, operation.address.path, takes.loss.value if takes else ""]
+    parts = [client.tenant_name, operation.method, where, takes.loss.value if takes else ""]
     if operation.method == "PATCH":
-        parts += [operation.name, *sorted(operation.attributes)]
-        parts += sorted(person.id or "" for person in operation.people)
-        parts += sorted(takes.people) if takes else []
+        parts.append(operation.name)
+        parts += sorted(operation.attributes)
+        if operation.address.kind is Kind.GROUPS:
+            parts += sorted(person.id or "" for person in operation.people)
+            parts += sorted(takes.people) if takes else ()
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
