@@ -42,7 +42,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from gateway.exchange import Attempt, Judgement, Person, Trail, Unparsed
+from gateway.exchange import Answer, Attempt, Judgement, Operation, Person, Trail, Unparsed
 
 MAX_LINE_BYTES = 65_536  # what log shippers take as one line
 _NUMBER_BYTES = 32  # what `numbered` adds at most
@@ -82,20 +82,17 @@ def outcome_line(trail: Trail, *, now: float, instance: str, repeat: tuple[int, 
     """What became of a request. `now` in Unix seconds; `repeat` is what `state.repeats` knows of its task."""
     record = _head("outcome" if trail.operation else "refusal", now, instance)
     _ask(record, trail)
-    answer, delivery, reason = trail.answer, trail.delivery, trail.reason
-    if answer:
-        record["status"] = answer.status
-        if answer.status in (429, 503):
-            record["retry_after"] = next((int(value) for name, value in answer.fields if name == "Retry-After"), None)
     if repeat:
         record["attempt"], record["gap_seconds"] = repeat[0], round(repeat[1], 3)
-    if answer:
-        record["bytes_out"] = len(answer.body)
+    if trail.answer:
+        _tell_answer(record, trail.answer)
+    reason, note = trail.reason, _note(trail)
     if reason:
         record["reason"] = reason.slug
-    record["note"] = trail.refusal.note if trail.refusal else delivery.note if delivery else ""
-    if delivery:
-        record["attempts"] = tuple([_attempt(attempt) for attempt in delivery.attempts])
+    if note:
+        record["note"] = note
+    if trail.delivery and trail.delivery.attempts:
+        record["attempts"] = tuple([_attempt(attempt) for attempt in trail.delivery.attempts])
     record["outcome"] = trail.outcome.value
     record["seconds"] = {stage: round(seconds, 6) for stage, seconds in trail.seconds.items()}
     record["bytes_in"] = trail.body_bytes
@@ -104,16 +101,15 @@ def outcome_line(trail: Trail, *, now: float, instance: str, repeat: tuple[int, 
 
 def unparsed_line(unparsed: Unparsed, *, now: float, instance: str) -> bytes:
     """Bytes never became a request. `now` in Unix seconds."""
-    return _line(
-        _head("unparsed", now, instance)
-        | {
-            "request": unparsed.id,
-            "address": unparsed.address,
-            "status": unparsed.reason.status,
-            "reason": unparsed.reason.slug,
-            "note": unparsed.note,
-        }
-    )
+    record = _head("unparsed", now, instance) | {
+        "request": unparsed.id,
+        "address": unparsed.address,
+        "status": unparsed.reason.status,
+        "reason": unparsed.reason.slug,
+    }
+    if unparsed.note:
+        record["note"] = unparsed.note
+    return _line(record)
 
 
 def suppressed_line(address: str, count: int, *, now: float, instance: str) -> bytes:
@@ -152,23 +148,48 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
     path, _, query = request.target.partition("?")
     record["request"] = request.id
     record["address"] = request.address
-    record["tenant"] = trail.tenant_name
-    record["credential"] = trail.client.credential if trail.client else None
+    if trail.tenant_name:
+        record["tenant"] = trail.tenant_name
+    if trail.client:
+        record["credential"] = trail.client.credential
     record["method"] = request.method
     if query:
         record["query"] = _parameters(query)
-    if operation is None:
-        record["path"] = _without_secrets(path.partition("#")[0])
-        return
+    if operation:
+        _tell_operation(record, operation)
+        if trail.judgement is not None:
+            record["guard"] = _guard(trail.judgement)
+            if trail.judgement.lost:
+                record["lost"] = trail.judgement.lost
+    elif shown := _without_secrets(path.partition("#")[0]):
+        record["path"] = shown
+
+
+def _tell_operation(record: dict[str, Value], operation: Operation) -> None:
     record["operation"] = operation.name
     record["resource"] = operation.address.path or "/"
-    record["resource_name"] = operation.resource_name
-    record["people"] = tuple([_person(person) for person in operation.people])
-    record["attributes"] = operation.attributes
-    record["dropped"] = operation.dropped
-    if trail.judgement is not None:
-        record["guard"] = _guard(trail.judgement)
-        record["lost"] = trail.judgement.lost
+    if operation.resource_name:
+        record["resource_name"] = operation.resource_name
+    if operation.people:
+        record["people"] = tuple([_person(person) for person in operation.people])
+    if operation.attributes:
+        record["attributes"] = operation.attributes
+    if operation.dropped:
+        record["dropped"] = operation.dropped
+
+
+def _tell_answer(record: dict[str, Value], answer: Answer) -> None:
+    record["status"] = answer.status
+    record["bytes_out"] = len(answer.body)
+    for name, value in answer.fields if answer.status in (429, 503) else ():
+        if name == "Retry-After":
+            record["retry_after"] = int(value)
+
+
+def _note(trail: Trail) -> str:
+    if trail.refusal:
+        return trail.refusal.note
+    return trail.delivery.note if trail.delivery else ""
 
 
 def _guard(judgement: Judgement) -> dict[str, Value]:
@@ -220,18 +241,13 @@ def _without_secrets(target: str) -> str:
 
 
 def _line(record: Mapping[str, Value]) -> bytes:
-    known = _known(record)
-    line = _encode_plain(known)
+    line = _encode_plain(record)
     if line is None:
         for max_chars, max_items in _BOUNDS:
-            line = _encode(_bounded(known, max_chars, max_items))
+            line = _encode(_bounded(record, max_chars, max_items))
             if len(line) < MAX_LINE_BYTES - _NUMBER_BYTES:
                 break
     return (line or b"") + b"\n"
-
-
-def _known(record: Mapping[str, Value]) -> dict[str, Value]:
-    return {key: value for key, value in record.items() if value is not None and value not in ("", ())}
 
 
 def _encode_plain(record: Mapping[str, Value]) -> bytes | None:

@@ -164,6 +164,18 @@ def test_unparsed_bytes_are_told_by_their_reason() -> None:
     assert (record["event"], record["reason"], record["status"]) == ("unparsed", "framing-ambiguous", 400)
 
 
+def test_what_is_not_known_has_no_key() -> None:
+    stranger = trails.turned_away(tenant_name=None, answer=None, seconds={}, refusal=None)
+    silent = Unparsed(RequestId("req-2"), worlds.NOW, "198.51.100.7", Reason.HEAD_TIMEOUT, "")
+    always = ["v", "time", "instance", "event", "request", "address"]
+
+    assert list(read(intent(trails.served(request=worlds.request(), client=None, tenant_name=None)))) == [
+        *always, "method", "operation", "resource"
+    ]  # fmt: skip
+    assert list(read(outcome(stranger))) == [*always, "method", "path", "outcome", "seconds", "bytes_in"]
+    assert list(read(lines.unparsed_line(silent, now=0, instance="gw-1"))) == [*always, "status", "reason"]
+
+
 def test_a_notice_shows_its_details() -> None:
     record = read(lines.notice_line("start", {"version": "1"}, now=worlds.NOW, instance="gw-1"))
 
