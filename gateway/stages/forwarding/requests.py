@@ -17,11 +17,15 @@ _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # printable ASCII, neither space
 _VALUE = re.compile(r"[\x20-\x7e]*")
 _HEAD = re.compile(r"[\x20-\x7e\r\n]*")
 _HAS_A_LENGTH = ("POST", "PUT", "PATCH")  # RFC 9110 section 8.6: even of nothing
+_OWN_LINES = (
+    "Accept-Encoding: identity",  # one reading of the answer less
+    f"User-Agent: scim-gateway/{__version__}",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """What is sent, but for Host and Content-Length."""
+    """What is sent, but for Host, Content-Length and what is the same in every request."""
 
     method: str
     target: str
@@ -34,7 +38,7 @@ class UpstreamRequest:
         Raises:
             Refusal: FIELD_MALFORMED: a field holds what would end it.
         """
-        lines = [f"{self.method} {self.target} HTTP/1.1", f"Host: {host}"]
+        lines = [f"{self.method} {self.target} HTTP/1.1", f"Host: {host}", *_OWN_LINES]
         lines += [f"{name}: {value}" for name, value in self.fields]
         if self.body or self.method in _HAS_A_LENGTH:
             lines.append(f"Content-Length: {len(self.body)}")
@@ -61,7 +65,7 @@ def upstream_request(
         # SECURITY: a URL library would cut, escape or resolve it; what was judged must be what is sent.
         raise Refusal(Reason.TARGET_MALFORMED, note="the target cannot be forwarded as it was judged")
     media_type = version_of(tenant).media_type
-    fields = [*_own_fields(request_id, media_type), *_passed_fields(operation, media_type)]
+    fields = [("Accept", media_type), ("X-Request-Id", request_id), *_passed_fields(operation, media_type)]
     if authorization is not None:
         fields.append(("Authorization", authorization))
     return UpstreamRequest(operation.method, target, tuple(fields), operation.body)
@@ -76,14 +80,18 @@ def question(target: str, tenant: Tenant, request_id: RequestId | None, authoriz
     whole = base_path(tenant) + target
     if not _TARGET.fullmatch(whole):
         raise Refusal(Reason.TARGET_MALFORMED, note="what the guard wants to ask for cannot be an address")
-    fields = _own_fields(request_id, version_of(tenant).media_type)
-    return UpstreamRequest("GET", whole, (*fields, ("Authorization", authorization)) if authorization else fields, b"")
+    fields = [("Accept", version_of(tenant).media_type)]
+    if request_id is not None:
+        fields.append(("X-Request-Id", request_id))
+    if authorization is not None:
+        fields.append(("Authorization", authorization))
+    return UpstreamRequest("GET", whole, tuple(fields), b"")
 
 
 def probe_request(tenant: Tenant) -> UpstreamRequest:
     """A question that changes nothing and gives no credential away: a 401 is a good answer to it."""
-    fields = _own_fields(None, version_of(tenant).media_type)
-    return UpstreamRequest("GET", base_path(tenant) + "/Users?startIndex=1&count=1", fields, b"")
+    accept = ("Accept", version_of(tenant).media_type)
+    return UpstreamRequest("GET", base_path(tenant) + "/Users?startIndex=1&count=1", (accept,), b"")
 
 
 def base_path(tenant: Tenant) -> str:
@@ -108,20 +116,12 @@ def upstream_authorization(tenant: Tenant) -> str | None:
     return None
 
 
-def _own_fields(request_id: RequestId | None, media_type: str) -> tuple[tuple[str, str], ...]:
-    fields = (
-        ("Accept", media_type),
-        ("Accept-Encoding", "identity"),  # one reading of the answer less
-        ("User-Agent", f"scim-gateway/{__version__}"),
-    )
-    return (*fields, ("X-Request-Id", request_id)) if request_id else fields
-
-
 def _passed_fields(operation: Operation, media_type: str) -> list[tuple[str, str]]:
     passed = [(name, value) for name, value in operation.fields if name.lower() in PASSED_FIELDS]
     if any(not _VALUE.fullmatch(value) for _, value in passed):
         raise Refusal(Reason.FIELD_MALFORMED, note="a field cannot be forwarded as it was judged")
-    names = {name.lower() for name, _ in passed}
-    if operation.body and "content-type" not in names:
+    if not operation.body:
+        return [pair for pair in passed if pair[0].lower() != "content-type"]
+    if "content-type" not in [name.lower() for name, _ in passed]:
         passed.append(("Content-Type", media_type))
-    return passed if operation.body else [pair for pair in passed if pair[0].lower() != "content-type"]
+    return passed
