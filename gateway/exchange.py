@@ -5,6 +5,7 @@ All are frozen but the Trail, which only the pipeline writes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NewType
@@ -157,7 +158,7 @@ class UpstreamAnswer:
     """A complete and bounded answer of the upstream, decoded of its content coding."""
 
     status: int
-    fields: Fields
+    fields: Mapping[str, str]  # those that may concern a client, each of which came once
     body: bytes
     document: Document | None = None  # the body, read; None for none. Whoever changes it writes a body anew
 

@@ -8,7 +8,6 @@ from typing import Any
 from gateway.exchange import Answer, Attempt, Delivery, Operation, Person, Stage, Trail, UpstreamAnswer
 from gateway.refusal import Reason, Refusal
 from gateway.scim.addresses import Address, Kind
-from gateway.wire.fields import Fields
 from tests import worlds
 
 NODE = "jira-1.internal:5501"
@@ -34,7 +33,7 @@ def write(**changes: Any) -> Operation:
 
 def delivered(status: int = 200, reason: Reason | None = None) -> Delivery:
     """One attempt that was answered."""
-    answer = UpstreamAnswer(status, Fields(()), b'{"id": "1"}')
+    answer = UpstreamAnswer(status, {}, b'{"id": "1"}')
     return Delivery((Attempt(NODE, 0.002, Stage.ANSWERED, status),), answer, reason)
 
 

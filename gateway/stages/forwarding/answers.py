@@ -16,7 +16,7 @@ from gateway.scim.versions import Version
 from gateway.wire.fields import Fields
 from gateway.wire.media_types import answer_is_json
 
-PASSED_FIELDS = {name: name.lower() for name in ("Location", "ETag", "Content-Type", "Retry-After")}
+PASSED_FIELDS = {"location": "Location", "etag": "ETag", "retry-after": "Retry-After"}
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 _PIECE_BYTES = 64 << 10
@@ -26,16 +26,9 @@ _PIECE_BYTES = 64 << 10
 class WireAnswer:
     """An answer as it came over the wire; its body as long as its framing says, still in its content coding."""
 
-    version: tuple[int, int]
     status: int
     fields: Fields
-    body: bytes = b""
-
-    @property
-    def length_is_known(self) -> bool:
-        """Whether a cut would have shown; else the body ended with the connection (RFC 9112 section 6.3, rule 8)."""
-        found = self.fields.by_name
-        return self.status in (204, 304) or "content-length" in found or "transfer-encoding" in found
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +40,22 @@ class Verdict:
     note: str = ""
 
 
-def check_head(answer: WireAnswer, max_body_bytes: int) -> None:
+def length_is_known(status: int, fields: Fields) -> bool:
+    """Whether a cut would show; else the body ends with the connection (RFC 9112 section 6.3, rule 8)."""
+    found = fields.by_name
+    return status in (204, 304) or "content-length" in found or "transfer-encoding" in found
+
+
+def check_head(status: int, fields: Fields, max_body_bytes: int) -> None:
     """Refuse a head that the parser lets pass and a gateway must not.
 
     Raises:
         Refusal: UPSTREAM_BROKEN, UPSTREAM_TOO_LARGE.
     """
-    found = answer.fields.by_name
+    found = fields.by_name
     lengths, codings = found.get("content-length", ()), found.get("transfer-encoding", ())
-    if answer.version not in ((1, 0), (1, 1)) or not 200 <= answer.status <= 599:
-        raise Refusal(Reason.UPSTREAM_BROKEN, note=f"HTTP/{answer.version[0]}.{answer.version[1]} {answer.status}")
+    if not 200 <= status <= 599:
+        raise Refusal(Reason.UPSTREAM_BROKEN, note=f"status {status}")
     if len(lengths) + len(codings) > 1 or [c for c in codings if c.lower() != "chunked"]:
         raise Refusal(Reason.UPSTREAM_BROKEN, note="the length of the answer can be read in two ways")
     if lengths and int(lengths[0]) > max_body_bytes:
@@ -83,8 +82,8 @@ def judge(method: str, status: int, fields: Fields, body: bytes, version: Versio
     """What a complete answer to `method` means; its body without content coding."""
     reason = _reason_of_status(status)
     if reason is Reason.UPSTREAM_BUSY:
-        passed = tuple(pair for pair in passed_fields(fields).pairs if pair[0] == "Retry-After")
-        return Verdict(UpstreamAnswer(status, Fields(passed), b""), reason, "status 429")
+        wish = {name: value for name, value in passed_fields(fields).items() if name == "Retry-After"}
+        return Verdict(UpstreamAnswer(status, wish, b""), reason, "status 429")
     if reason is not None:
         return Verdict(None, reason, f"status {status}")
     if not body:
@@ -104,14 +103,14 @@ def is_scim(fields: Fields, body: bytes) -> bool:
     return bool(body) and isinstance(_read_json(fields, body), dict)
 
 
-def passed_fields(fields: Fields) -> Fields:
+def passed_fields(fields: Fields) -> dict[str, str]:
     """The fields that may go on. Repeated ones, and values with anything but printable ASCII, are left out."""
-    passed = []
-    for name, folded in PASSED_FIELDS.items():
-        values = fields.by_name.get(folded)
-        if values is not None and len(values) == 1 and _PRINTABLE.fullmatch(values[0]):
-            passed.append((name, values[0]))
-    return Fields(tuple(passed))
+    found = fields.by_name
+    return {
+        name: found[folded][0]
+        for folded, name in PASSED_FIELDS.items()
+        if folded in found and len(found[folded]) == 1 and _PRINTABLE.fullmatch(found[folded][0])
+    }
 
 
 def _reason_of_status(status: int) -> Reason | None:

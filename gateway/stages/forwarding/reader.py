@@ -1,7 +1,7 @@
 """One answer of an upstream, read off the wire byte by byte or all at once, as strictly as a request. Pure.
 
-httptools' parser is fed only with heads that the grammar of RFC 9112 lets pass without any leniency, and says how
-the body is framed; whatever two readers might cut differently is a broken answer.
+A head is read as it stands once the grammar of RFC 9112 has let it pass without any leniency. httptools' parser is
+fed only with such heads, and says how the body is framed; whatever two readers might cut differently is broken.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 import httptools
 
 from gateway.refusal import Reason, Refusal
-from gateway.stages.forwarding.answers import WireAnswer, check_head
-from gateway.wire.fields import Fields
+from gateway.stages.forwarding.answers import WireAnswer, check_head, length_is_known
+from gateway.wire.fields import Fields, read_fields
 
 MAX_HEAD_BYTES = 32 << 10  # interim answers included
 _MAX_LINE_BYTES = 8190
@@ -25,14 +25,15 @@ _HEAD = re.compile(
 )
 _BEGINNING = b"HTTP/1."
 _LAST_CHUNK = b"0\r\n\r\n"
+_NO_FIELDS = Fields(())
 
 
 class AnswerReader:
     """Reads one answer; `answer` is there once it is whole."""
 
     __slots__ = (
-        "_after_head_bytes", "_announced", "_body", "_body_bytes", "_head", "_head_bytes", "_in_body", "_max_bytes",
-        "_pairs", "_parser", "_tail", "_trailing", "_wire_bytes", "answer", "begun", "keeps_connection",
+        "_after_head_bytes", "_body", "_body_bytes", "_fields", "_head", "_head_bytes", "_in_body", "_max_bytes",
+        "_parser", "_status", "_tail", "_trailing", "_wire_bytes", "answer", "begun", "keeps_connection",
     )  # fmt: skip
 
     def __init__(self, max_body_bytes: int) -> None:
@@ -43,8 +44,7 @@ class AnswerReader:
         self._head = bytearray()
         self._head_bytes = self._after_head_bytes = self._wire_bytes = self._body_bytes = 0
         self._tail = b""
-        self._pairs: list[tuple[str, str]] = []
-        self._announced: WireAnswer | None = None  # the answer's head, once it is whole
+        self._status, self._fields = 0, _NO_FIELDS  # of the last head, once it is whole
         self._body: list[bytes] = []
         self._in_body = self._trailing = False
         self._parser = httptools.HttpResponseParser(self)
@@ -73,7 +73,7 @@ class AnswerReader:
 
     def end(self) -> bool:
         """The upstream sends nothing more; whether that makes the answer whole (RFC 9112 section 6.3, rule 8)."""
-        if self._in_body and self._announced is not None and not self._announced.length_is_known:
+        if self._in_body and not length_is_known(self._status, self._fields):
             self._complete()
             self.keeps_connection = False
         return self.answer is not None
@@ -93,8 +93,7 @@ class AnswerReader:
         head, rest = bytes(self._head[:size]), bytes(self._head[size:])
         self._head.clear()
         self._head_bytes += size
-        _judge_head(head)
-        self._pairs.clear()
+        self._fields = _read_head(head)
         self._parse(head)
         return rest
 
@@ -120,17 +119,12 @@ class AnswerReader:
         if self.answer is not None:
             self._trailing = True
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # trailers say nothing that a gateway may pass on
-            self._pairs.append((name.decode("ascii"), value.rstrip(b" \t").decode("ascii", "surrogateescape")))
-
     def on_headers_complete(self) -> None:
-        if self._trailing or 100 <= self._parser.get_status_code() < 200:
+        status = self._parser.get_status_code()
+        if self._trailing or 100 <= status < 200:
             return
-        version = (1, 1 if self._parser.get_http_version() == "1.1" else 0)
-        self._announced = WireAnswer(version, self._parser.get_status_code(), Fields(tuple(self._pairs)))
-        check_head(self._announced, self._max_bytes)
-        self._in_body = True
+        check_head(status, self._fields, self._max_bytes)
+        self._status, self._in_body = status, True
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -143,21 +137,24 @@ class AnswerReader:
             self._complete()
 
     def _complete(self) -> None:
-        head = self._announced
-        assert head is not None  # noqa: S101 - a body follows a head
-        self.keeps_connection = bool(self._parser.should_keep_alive()) and not _may_have_a_body_all_the_same(head)
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self.answer = WireAnswer(head.version, head.status, head.fields, body)
+        self.answer = WireAnswer(self._status, self._fields, body)
+        self.keeps_connection = bool(self._parser.should_keep_alive()) and not _may_have_a_body_all_the_same(
+            self.answer
+        )
         self._in_body = False
 
 
-def _may_have_a_body_all_the_same(head: WireAnswer) -> bool:
+def _may_have_a_body_all_the_same(answer: WireAnswer) -> bool:
     """Whether a 204 or 304 announces a body: some servers send it, and it would be read as the next answer."""
-    found = head.fields.by_name
-    return head.status in (204, 304) and (found.get("content-length", ("0",)) != ("0",) or "transfer-encoding" in found)
+    if answer.status not in (204, 304):
+        return False
+    found = answer.fields.by_name
+    return found.get("content-length", ("0",)) != ("0",) or "transfer-encoding" in found
 
 
-def _judge_head(head: bytes) -> None:
+def _read_head(head: bytes) -> Fields:
+    """The fields of a head that passes; trailers, which say nothing that a gateway may pass on, never get here."""
     if head.count(b"\r\n") > _MAX_FIELDS + 2 or (
         len(head) > _MAX_LINE_BYTES and any(len(line) > _MAX_LINE_BYTES for line in head.split(b"\r\n"))
     ):
@@ -166,6 +163,8 @@ def _judge_head(head: bytes) -> None:
         raise _broken("the answer's head is malformed")
     if head[9:12] == b"101":
         raise _broken("101, which nobody asked for")
+    _, *lines = head[: -len(_END)].decode("ascii", "surrogateescape").split("\r\n")
+    return read_fields(lines)
 
 
 def _broken(note: str) -> Refusal:

@@ -24,7 +24,7 @@ from gateway.scim.versions import Version
 from gateway.settings.models import Tenant
 from gateway.settings.values import host_and_port
 from gateway.stages.forwarding import breaker, health
-from gateway.stages.forwarding.answers import Verdict, WireAnswer, decode_body, judge
+from gateway.stages.forwarding.answers import Verdict, WireAnswer, decode_body, judge, length_is_known
 from gateway.stages.forwarding.health import ProbeResult, probe_problem
 from gateway.stages.forwarding.node import Asked, Limits, Node
 from gateway.stages.forwarding.pool import Connect, Origin, connect_tcp
@@ -358,7 +358,7 @@ def _probe_result(asked: Asked, max_bytes: int) -> ProbeResult:
 
 def _judged(method: str, answer: WireAnswer, max_bytes: int, version: Version) -> Verdict:
     verdict = judge(method, answer.status, answer.fields, decode_body(answer, max_bytes), version)
-    if not answer.length_is_known and (
+    if not length_is_known(answer.status, answer.fields) and (
         verdict.reason is Reason.UPSTREAM_NOT_SCIM or (verdict.reason is None and not answer.body)
     ):
         # A body that ended with the connection is whole only if it is a complete JSON object, or of no interest.

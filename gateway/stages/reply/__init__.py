@@ -110,5 +110,5 @@ def _error(told: _Told, extra: tuple[tuple[str, str], ...], *, ends_connection: 
 def _upstream_wish(delivery: Delivery) -> int | None:
     if delivery.answer is None:
         return None
-    values = delivery.answer.fields.all("Retry-After")
-    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() and len(values[0]) < 6 else None
+    value = delivery.answer.fields.get("Retry-After", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else None

@@ -74,11 +74,14 @@ def _places(upstream: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fields(answer: UpstreamAnswer, client: Client) -> tuple[tuple[str, str], ...]:
-    fields = [("ETag", tag) for tag in answer.fields.all("ETag") if _tag_may_pass(tag, client)]
-    for value in answer.fields.all("Location"):
-        location = public_location(value, from_bases=client.upstream_bases, to_base=client.public_base)
-        if location is not None:
-            fields.append(("Location", location))
+    fields = []
+    tag, location = answer.fields.get("ETag"), answer.fields.get("Location")
+    if tag is not None and _tag_may_pass(tag, client):
+        fields.append(("ETag", tag))
+    if location is not None:
+        public = public_location(location, from_bases=client.upstream_bases, to_base=client.public_base)
+        if public is not None:
+            fields.append(("Location", public))
     return tuple(fields)
 
 

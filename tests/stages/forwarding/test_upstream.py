@@ -33,7 +33,7 @@ ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 JSON = b'{"id": "1", "userName": "ada"}'
 
 
-async def test_only_four_fields_come_back_and_only_if_they_are_unambiguous() -> None:
+async def test_only_three_fields_come_back_and_only_if_they_are_unambiguous() -> None:
     answer = json_answer(
         USER,
         201,
@@ -45,12 +45,8 @@ async def test_only_four_fields_come_back_and_only_if_they_are_unambiguous() -> 
 
     assert first.answer is not None
     assert second.answer is not None
-    assert first.answer.fields.pairs == (
-        ("Location", "http://x/Users/1"),
-        ("ETag", 'W/"1"'),
-        ("Content-Type", "application/scim+json"),
-    )
-    assert [name for name, _ in second.answer.fields.pairs] == ["ETag", "Content-Type"]
+    assert first.answer.fields == {"Location": "http://x/Users/1", "ETag": 'W/"1"'}
+    assert list(second.answer.fields) == ["ETag"]
 
 
 @pytest.mark.parametrize("value", ["caf\xe9", "a\x01b", "a\tb"])
@@ -58,7 +54,7 @@ async def test_a_field_value_that_is_not_plain_ascii_is_left_out(value: str) -> 
     async with path_to_script(answers(json_answer(USER, fields={"Location": value}))) as (path, _):
         delivery = await path.forward()
 
-    assert delivery.answer is None or not delivery.answer.fields.all("Location")
+    assert delivery.answer is None or "Location" not in delivery.answer.fields
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 412, 500, 501])
@@ -133,7 +129,7 @@ async def test_gzip_that_nobody_asked_for_is_unpacked() -> None:
 
     assert delivery.answer is not None
     assert delivery.answer.body == JSON
-    assert not delivery.answer.fields.all("Content-Encoding")
+    assert "Content-Encoding" not in delivery.answer.fields
 
 
 @pytest.mark.parametrize(
@@ -160,7 +156,7 @@ async def test_a_busy_upstream_is_passed_on_with_nothing_but_its_wish() -> None:
         delivery = await path.forward()
 
     assert delivery.answer is not None
-    assert delivery.answer.fields.pairs == (("Retry-After", "17"),)
+    assert delivery.answer.fields == {"Retry-After": "17"}
     assert delivery.answer.body == b""
 
 

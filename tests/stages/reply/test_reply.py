@@ -14,7 +14,6 @@ from gateway.refusal import Reason, Refusal
 from gateway.settings.models import Client as Dialect
 from gateway.stages.inspection import inspect, survey
 from gateway.stages.reply import present, present_refusal, present_unparsed, retry_after_seconds
-from gateway.wire.fields import Fields
 from tests.worlds import NOW, PATH, PUBLIC_URL, UPSTREAM_TOKEN, client, request
 
 INSIDE = f"http://jira-1.internal:5501{PATH}"
@@ -30,7 +29,7 @@ def presented(status: int, message: object, *fields: tuple[str, str], who: Clien
     who = who or client()
     head = request()
     body = b"" if message is None else message if isinstance(message, bytes) else json.dumps(message).encode()
-    delivery = Delivery((), UpstreamAnswer(status, Fields(fields), body, orjson.loads(body) if body else None))
+    delivery = Delivery((), UpstreamAnswer(status, dict(fields), body, orjson.loads(body) if body else None))
     return present(delivery, inspect(survey(head, who), b"", head, who), trail(who))
 
 
