@@ -62,8 +62,8 @@ def read_request(head: Head, address: str) -> Request:
         method=head.method,
         target=head.target,
         version=(1, 1),
-        fields=head.fields,
-        has_body=head.has_body,
+        fields=head.section.fields,
+        has_body=head.section.has_body,
     )
 
 
@@ -80,9 +80,10 @@ class WaitingCaller:
 
     async def read_body(self, max_bytes: int, max_seconds: float) -> bytes:
         """Read this request's body, once, and ask for it only now."""
-        if self.head.body_bytes is not None and self.head.body_bytes > max_bytes:
-            raise Refusal(Reason.BODY_TOO_LARGE, note=f"{self.head.body_bytes} bytes announced")
-        if self.head.expects_continue and self.transport is not None:
+        section = self.head.section
+        if section.body_bytes is not None and section.body_bytes > max_bytes:
+            raise Refusal(Reason.BODY_TOO_LARGE, note=f"{section.body_bytes} bytes announced")
+        if section.expects_continue and self.transport is not None:
             self.transport.write(_CONTINUE)
         whole = self._body_at_hand(max_bytes)
         if whole is not None:

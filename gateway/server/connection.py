@@ -135,7 +135,8 @@ class Connection(RequestHandler):
         if self._on_deadline != self._head_is_late:
             self._within(self._server.listen.head_seconds, self._head_is_late)
         try:
-            head = read_head(self._pending, self._limits, self._judged)
+            last = self._head.section if self._head is not None else None
+            head = read_head(self._pending, self._limits, self._judged, last)
         except Refusal as refusal:
             self._refuse(refusal)
             return
@@ -146,13 +147,13 @@ class Connection(RequestHandler):
     def _feed(self, head: Head) -> None:
         self._on_deadline = None  # from here on, the pipeline keeps the time
         self._busy, self._head, self._judged, self._head_at = True, head, 0, self._loop.time()
-        chunked = head.body_bytes is None
-        size = len(self._pending) if chunked else head.size + (head.body_bytes or 0)
+        body_bytes = head.section.body_bytes
+        size = len(self._pending) if body_bytes is None else head.size + body_bytes
         piece = bytes(self._pending[:size])
         del self._pending[:size]
-        self._body_left = 0 if chunked else size - len(piece)
+        self._body_left = 0 if body_bytes is None else size - len(piece)
         super().data_received(piece)
-        if chunked:
+        if body_bytes is None:
             # Its request was parsed just now, and waits for the connection's task; or nothing was parsed but an error.
             self._chunks = self._messages[0][1]
 

@@ -22,7 +22,8 @@ _END = b"\r\n\r\n"
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*"  # RFC 9110 section 5.5: no other control byte
 # RFC 9112 section 3 and 5: one space, CRLF, no folding, no space before a colon.
-_HEAD = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/1\.1\r\n(?:" + _TOKEN + rb":" + _VALUE + rb"\r\n)*\r\n")
+_REQUEST_LINE = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/1\.1")
+_SECTION = re.compile(rb"(?:" + _TOKEN + rb":" + _VALUE + rb"\r\n)*\r\n")
 _LINE = re.compile(rb"([^\x00-\x20\x7f]+) ([^\x00-\x20\x7f]+) (HTTP/[0-9]+(?:\.[0-9]+)?)\r\n")
 _SIMPLE_REQUEST = re.compile(rb"[A-Z]+ [^\x00-\x20\x7f]+\r\n")  # HTTP/0.9
 _NEVER = re.compile(
@@ -45,13 +46,11 @@ class HeadLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """A head as it came: nothing decoded, nothing merged; where it ends, and how long its body is."""
+class FieldSection:
+    """All of a head behind its request line, as it was judged; clients send the same one over and over."""
 
-    method: str
-    target: str  # raw; bytes above 0x7f as surrogate escapes
+    raw: bytes  # with the empty line
     fields: Fields
-    size: int  # bytes, with the empty line
     body_bytes: int | None  # None: chunked
     expects_continue: bool
 
@@ -60,10 +59,23 @@ class Head:
         return self.body_bytes != 0
 
 
-def read_head(data: bytes | bytearray, limits: HeadLimits, judged: int = 0) -> Head | None:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head as it came: nothing decoded, nothing merged; and where it ends."""
+
+    method: str
+    target: str  # raw; bytes above 0x7f as surrogate escapes
+    section: FieldSection
+    size: int  # bytes, with the empty line
+
+
+def read_head(
+    data: bytes | bytearray, limits: HeadLimits, judged: int = 0, last: FieldSection | None = None
+) -> Head | None:
     """Judge the head at the start of `data`; None when more bytes are needed.
 
-    `judged` is how many of the bytes an earlier call has seen, and found to be too few.
+    `judged` is how many of the bytes an earlier call has seen, and found to be too few. `last` is of an earlier head
+    of the same sender, judged by the same limits: the same bytes are not judged twice.
 
     Raises:
         Refusal: HEAD_MALFORMED, HEAD_TOO_LARGE, VERSION_UNSUPPORTED, METHOD_UNSUPPORTED, FRAMING_AMBIGUOUS,
@@ -75,17 +87,25 @@ def read_head(data: bytes | bytearray, limits: HeadLimits, judged: int = 0) -> H
         _judge_beginning(data, limits, judged)
         return None
     head = bytes(data[: end + len(_END)])
-    line, *lines = head[:end].decode("ascii", "surrogateescape").split("\r\n")
-    if len(lines) > limits.max_fields or (end > limits.max_line_bytes and _has_a_long_line(line, lines, limits)):
+    line, _, raw = head.partition(b"\r\n")
+    # SECURITY: no digest and no part of the bytes will do; a section that differs in one of them is another one.
+    known = last if last is not None and last.raw == raw else None
+    if known is None and raw.count(b"\r\n") - 1 > limits.max_fields:
         raise Refusal(Reason.HEAD_TOO_LARGE)
-    if not _HEAD.fullmatch(head):
+    if end > limits.max_line_bytes and any(len(part) > limits.max_line_bytes for part in head.split(b"\r\n")):
+        raise Refusal(Reason.HEAD_TOO_LARGE)
+    if not _REQUEST_LINE.fullmatch(line) or (known is None and not _SECTION.fullmatch(raw)):
         raise _explain(head)
-    method, target, _ = line.split(" ")
+    method, target, _ = line.decode("ascii", "surrogateescape").split(" ")
     if method not in METHODS:
         raise Refusal(Reason.METHOD_UNSUPPORTED)
-    fields = read_fields(lines)
+    return Head(method, target, known or _read_section(raw), len(head))
+
+
+def _read_section(raw: bytes) -> FieldSection:
+    fields = read_fields(raw.decode("ascii", "surrogateescape").split("\r\n")[:-2])
     body_bytes, expects_continue = _judge_fields(fields)
-    return Head(method, target, fields, len(head), body_bytes, expects_continue)
+    return FieldSection(raw, fields, body_bytes, expects_continue)
 
 
 def _judge_beginning(data: bytes | bytearray, limits: HeadLimits, judged: int) -> None:
@@ -124,10 +144,6 @@ def _judge_fields(fields: Fields) -> tuple[int | None, bool]:
     if expectation not in ("", "100-continue"):
         raise Refusal(Reason.EXPECTATION_UNKNOWN)
     return _body_bytes(found), expectation == "100-continue"
-
-
-def _has_a_long_line(line: str, lines: list[str], limits: HeadLimits) -> bool:
-    return any(len(part) > limits.max_line_bytes for part in (line, *lines))
 
 
 def _body_bytes(found: Mapping[str, tuple[str, ...]]) -> int | None:

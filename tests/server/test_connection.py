@@ -76,6 +76,17 @@ async def test_a_connection_serves_one_request_after_another(tmp_path: Path) -> 
     assert len(it.pipeline.requests) == 3
 
 
+async def test_each_request_of_a_connection_has_its_own_fields(tmp_path: Path) -> None:
+    others = (b"Authorization: Bearer a", b"Authorization: Bearer b", b"Authorization: Bearer b", b"X: 1")
+    async with served(tmp_path) as it:
+        for other in others:
+            await it.say(GET.replace(b"\r\n\r\n", b"\r\n" + other + b"\r\n\r\n"))
+        await it.say(b"".join(GET.replace(b"\r\n\r\n", b"\r\n" + other + b"\r\n\r\n") for other in others))
+
+    last = [request.fields.pairs[-1] for request in it.pipeline.requests]
+    assert last == [(name, value) for name, value in (other.decode().split(": ") for other in others)] * 2
+
+
 async def test_requests_sent_at_once_are_answered_in_their_order(tmp_path: Path) -> None:
     async with served(tmp_path) as it:
         heard = await it.say(GET + POST + b"Content-Length: 2\r\n\r\n{}" + GET)

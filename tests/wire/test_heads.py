@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.refusal import Reason, Refusal
-from gateway.wire.heads import HeadLimits, read_head
+from gateway.wire.heads import Head, HeadLimits, read_head
 
 LIMITS = HeadLimits(max_line_bytes=1024, max_fields=32)
 GOOD = b"GET /scim/v2/Users HTTP/1.1\r\nHost: a\r\nAccept: application/scim+json\r\n\r\n"
@@ -25,11 +25,20 @@ def refused(data: bytes) -> Reason:
     return error.value.reason
 
 
+def judge(data: bytes, after: bytes = b"") -> Head | Reason | None:
+    """What becomes of a head that its sender sends behind another one, if that one passes."""
+    try:
+        before = judge(after) if after else None
+        return read_head(data, LIMITS, last=before.section if isinstance(before, Head) else None)
+    except Refusal as refusal:
+        return refusal.reason
+
+
 def test_a_plain_head_passes() -> None:
     read = read_head(GOOD + b"rest", LIMITS)
 
     assert read is not None
-    assert (read.size, read.body_bytes, read.expects_continue) == (len(GOOD), 0, False)
+    assert (read.size, read.section.body_bytes, read.section.expects_continue) == (len(GOOD), 0, False)
 
 
 @pytest.mark.parametrize("cut", range(len(GOOD)))
@@ -82,22 +91,22 @@ def test_a_length_is_read(line: bytes, length: int) -> None:
     read = read_head(head(line), LIMITS)
 
     assert read is not None
-    assert read.body_bytes == length
+    assert read.section.body_bytes == length
 
 
 def test_chunked_alone_is_read() -> None:
     read = read_head(head(b"Transfer-Encoding: Chunked"), LIMITS)
 
     assert read is not None
-    assert read.body_bytes is None
-    assert read.has_body
+    assert read.section.body_bytes is None
+    assert read.section.has_body
 
 
 def test_an_expectation_is_seen() -> None:
     read = read_head(head(b"Expect: 100-Continue", b"Content-Length: 1"), LIMITS)
 
     assert read is not None
-    assert read.expects_continue
+    assert read.section.expects_continue
 
 
 @pytest.mark.parametrize(
@@ -152,6 +161,55 @@ def test_any_bytes_are_judged_without_another_error(data: bytes) -> None:
         read_head(data, LIMITS)
     except Refusal as refusal:
         assert 400 <= refusal.reason.status < 600
+
+
+LINES = [
+    b"Host: a", b"Host: A", b"host: a", b"Host:  a", b"Host: b", b"X: 1", b"X: 2", b"X:", b"X : 1", b" X: 1",
+    b"x" * 1025, b"Authorization: Bearer a", b"Authorization: Bearer b", b"Content-Length: 1", b"Content-Length: 01",
+    b"Transfer-Encoding: chunked", b"Expect: 100-continue", b"Upgrade: x", b"\n", b"",
+]  # fmt: skip
+FIRST_LINES = [
+    b"GET / HTTP/1.1", b"PUT /a HTTP/1.1", b"GET  / HTTP/1.1", b"GET / HTTP/1.0", b"GET /", b"get / HTTP/1.1",
+    b"GET /" + b"a" * 1024 + b" HTTP/1.1", b"",
+]  # fmt: skip
+FIELDS = st.lists(st.sampled_from(LINES), max_size=4).map(lambda lines: b"\r\n".join([b"", *lines, b"", b""]))
+
+
+@pytest.mark.parametrize("line", FIRST_LINES)
+def test_a_request_line_is_judged_though_its_fields_have_passed_before(line: bytes) -> None:
+    _, _, fields = GOOD.partition(b"\r\n")
+
+    assert judge(line + b"\r\n" + fields, after=GOOD) == judge(line + b"\r\n" + fields)
+
+
+@given(st.sampled_from(FIRST_LINES), FIELDS, FIELDS)
+def test_fields_are_judged_alike_whatever_came_before_them(line: bytes, before: bytes, fields: bytes) -> None:
+    assert judge(line + fields, after=FIRST_LINES[0] + before) == judge(line + fields)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        GOOD,
+        GOOD.replace(b"Host: a", b"Host: b"),
+        GOOD.replace(b"scim+json", b"scim+jsom"),
+        GOOD.replace(b"Accept:", b"Accept :"),
+        GOOD.replace(b"\r\n\r\n", b"\r\nX: 1\r\n\r\n"),
+    ],
+)
+def test_fields_that_differ_in_one_byte_are_others(second: bytes) -> None:
+    assert judge(second, after=GOOD) == judge(second)
+
+
+@pytest.mark.parametrize("fields", [[b"X: %d" % number for number in range(31)], [b"X: " + b"a" * 1000] * 3])
+def test_a_line_that_is_too_long_is_refused_before_fields_that_have_passed(fields: list[bytes]) -> None:
+    before = read_head(head(*fields), LIMITS)
+    long = head(*fields, first=b"POST /" + b"a" * 1024 + b" HTTP/1.1")
+
+    assert before is not None
+    with pytest.raises(Refusal) as error:
+        read_head(long, LIMITS, last=before.section)
+    assert error.value.reason is Reason.HEAD_TOO_LARGE
 
 
 @given(
