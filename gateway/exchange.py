@@ -14,6 +14,7 @@ from gateway.refusal import Reason, Refusal
 from gateway.scim.access import Taking
 from gateway.scim.addresses import Address
 from gateway.scim.documents import Document
+from gateway.scim.operations import Who
 from gateway.scim.versions import Version
 from gateway.settings.models import Tenant
 from gateway.wire.fields import Fields
@@ -70,15 +71,6 @@ def version_of(tenant: Tenant | None) -> Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody an operation concerns, by whatever names the request gives."""
-
-    id: str | None = None
-    user_name: str | None = None
-    external_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Operation:
     """A request understood as SCIM: only `inspect` makes one, so whatever is forwarded was judged."""
 
@@ -89,7 +81,7 @@ class Operation:
     body: bytes  # forwarded as judged; b"" for none
     fields: tuple[tuple[str, str], ...]  # what is passed on of the request's header: the allow-list only
     attributes: tuple[str, ...] = ()  # names the operation writes, never values
-    people: tuple[Person, ...] = ()
+    people: tuple[Who, ...] = ()
     resource_name: str | None = None  # displayName or userName a create or replace gives
     dropped: tuple[str, ...] = ()  # attributes the policy took out, such as "password"
     writes: bool = False

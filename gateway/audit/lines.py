@@ -42,7 +42,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from gateway.exchange import Answer, Attempt, Judgement, Operation, Person, Trail, Unparsed
+from gateway.exchange import Answer, Attempt, Judgement, Operation, Trail, Unparsed
 
 MAX_LINE_BYTES = 65_536  # what log shippers take as one line
 _NUMBER_BYTES = 32  # what `numbered` adds at most
@@ -171,7 +171,7 @@ def _tell_operation(record: dict[str, Value], operation: Operation) -> None:
     if operation.resource_name:
         record["resource_name"] = operation.resource_name
     if operation.people:
-        record["people"] = tuple([_person(person) for person in operation.people])
+        record["people"] = _people(operation)
     if operation.attributes:
         record["attributes"] = operation.attributes
     if operation.dropped:
@@ -202,9 +202,9 @@ def _guard(judgement: Judgement) -> dict[str, Value]:
     return told
 
 
-def _person(person: Person) -> dict[str, Value]:
-    names = (("id", person.id), ("userName", person.user_name), ("externalId", person.external_id))
-    return {name: value for name, value in names if value}
+def _people(operation: Operation) -> tuple[dict[str, Value], ...]:
+    named = [(("id", who.id), ("userName", who.user_name), ("externalId", who.external_id)) for who in operation.people]
+    return tuple([{name: value for name, value in names if value} for names in named])
 
 
 def _attempt(attempt: Attempt) -> dict[str, Value]:

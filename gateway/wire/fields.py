@@ -40,8 +40,7 @@ class Fields:
 def read_fields(lines: Iterable[str]) -> Fields:
     """Read field lines, without their line ends, of which it is known that each is `name:value`."""
     # SECURITY: no pattern trims a value; one that backtracks takes seconds for a value full of spaces.
-    named = [line.partition(":") for line in lines]
-    return Fields(tuple([(name, value.strip(" \t")) for name, _, value in named]))
+    return Fields(tuple([(name, value.strip(" \t")) for line in lines for name, _, value in [line.partition(":")]]))
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:

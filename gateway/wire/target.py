@@ -7,7 +7,6 @@ that were judged here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from unicodedata import normalize
@@ -32,17 +31,12 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 _CUTS_A_PATH = frozenset("/\\.;?#%")  # what would change a path's shape, were it decoded once more
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A request target, raw, as sent; the query is without its "?"."""
-
-    path: str
-    query: str | None
-
-
-def read_target(raw: str, own_authorities: frozenset[str], ending_in_a_slash: tuple[str, ...] = ()) -> Target:
+def read_target(
+    raw: str, own_authorities: frozenset[str], ending_in_a_slash: tuple[str, ...] = ()
+) -> tuple[str, str | None]:
     """Read an origin-form target, or an absolute-form one that names us (RFC 9112 section 3.2).
 
+    Gives its path and its query, raw, as sent; the query is without its "?", and None where there is none.
     `own_authorities` holds lower-case "host" or "host:port". Behind each path of `ending_in_a_slash`, which itself
     is without one, a doubled slash is one: its client writes its base URL with a slash and what follows with another.
 
@@ -59,7 +53,7 @@ def read_target(raw: str, own_authorities: frozenset[str], ending_in_a_slash: tu
     _check_path(path)
     if not _QUERY.fullmatch(query) or _ENCODED_CONTROL.search(query):
         raise _malformed("a character or escape that no query holds")
-    return Target(path, query if mark else None)
+    return path, query if mark else None
 
 
 @lru_cache(maxsize=64)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.audit import lines
-from gateway.exchange import Answer, Attempt, Delivery, Person, RequestId, Stage, Trail, Unparsed
+from gateway.exchange import Answer, Attempt, Delivery, RequestId, Stage, Trail, Unparsed
 from gateway.refusal import Reason, Refusal
+from gateway.scim.operations import Who
 from tests import worlds
 from tests.audit import trails
 
@@ -189,7 +190,7 @@ def test_a_long_text_is_cut_with_a_mark() -> None:
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
-    people = tuple(Person(str(number)) for number in range(3000))
+    people = tuple(Who(str(number)) for number in range(3000))
     record = read(intent(trails.served(operation=trails.write(people=people))))
 
     assert len(record["people"]) == 256
@@ -199,7 +200,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
 def the_longest(text: str) -> Trail:
     attempts = tuple(Attempt(text, 1.0, Stage.SENT, 200, text) for _ in range(100))
     write = trails.write(
-        people=(Person(text, text, text),) * 300,
+        people=(Who(text, text, text),) * 300,
         attributes=(text,) * 300,
         dropped=(text,) * 300,
         resource_name=text,
@@ -221,7 +222,7 @@ def test_no_line_is_longer_than_the_limit(text: str) -> None:
 
 @given(ANY_TEXT)
 def test_whatever_a_request_says_a_line_is_one_line_of_plain_ascii(text: str) -> None:
-    write = trails.write(people=(Person(text),), attributes=(text,), resource_name=text)
+    write = trails.write(people=(Who(text),), attributes=(text,), resource_name=text)
     trail = trails.served(operation=write, request=worlds.request(target="/" + text, method=text))
     unparsed = Unparsed(RequestId(text), worlds.NOW, text, Reason.HEAD_MALFORMED, text)
     refusal = outcome(trails.turned_away(request=worlds.request(target=text)))

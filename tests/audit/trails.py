@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from gateway.exchange import Answer, Attempt, Delivery, Operation, Person, Stage, Trail, UpstreamAnswer
+from gateway.exchange import Answer, Attempt, Delivery, Operation, Stage, Trail, UpstreamAnswer
 from gateway.refusal import Reason, Refusal
 from gateway.scim.addresses import Address, Kind
+from gateway.scim.operations import Who
 from tests import worlds
 
 NODE = "jira-1.internal:5501"
@@ -25,7 +26,7 @@ def write(**changes: Any) -> Operation:
         "method": "PATCH",
         "body": b'{"secret body": 1}',
         "attributes": ("active",),
-        "people": (Person("1", "ada@example.com"),),
+        "people": (Who("1", "ada@example.com"),),
         "writes": True,
     }
     return operation("user.deactivate", **(plain | changes))

@@ -62,10 +62,10 @@ class Identity:
         if request.version != (1, 1):
             raise Refusal(Reason.VERSION_UNSUPPORTED)
         self._check_host(request)
-        target = read_target(request.target, self._authorities, self._ending_in_a_slash)
+        path, query = read_target(request.target, self._authorities, self._ending_in_a_slash)
         for name, tenant in self._tenants.items():
-            if target.path == tenant.path or target.path.startswith(tenant.path + "/"):
-                return Place(name, tenant, target.path[len(tenant.path) :], target.query)
+            if path == tenant.path or path.startswith(tenant.path + "/"):
+                return Place(name, tenant, path[len(tenant.path) :], query)
         raise Refusal(Reason.TENANT_UNKNOWN)
 
     async def identify(self, request: Request, place: Place) -> Client:

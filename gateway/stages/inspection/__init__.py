@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from gateway.exchange import Client, Operation, Person, Request, version_of
+from gateway.exchange import Client, Operation, Request, version_of
 from gateway.refusal import Reason, Refusal
 from gateway.scim.addresses import Address, Kind, methods_of, read_address
 from gateway.scim.documents import Document, read_document, write_document
@@ -24,7 +24,8 @@ from gateway.settings.models import Client as Dialect
 from gateway.settings.models import Tenant
 from gateway.wire.media_types import media_type_is_json, media_type_is_scim
 
-PASSED_ON = ("Content-Type", "If-Match", "If-None-Match")  # all that an upstream ever sees of a client's header
+# All that an upstream ever sees of a client's header.
+PASSED_ON = {"content-type": "Content-Type", "if-match": "If-Match", "if-none-match": "If-None-Match"}
 _OVERRIDE = "X-HTTP-Method-Override"
 _READS = ("GET", "HEAD")
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
@@ -113,7 +114,7 @@ def inspect(outline: Outline, body: bytes, request: Request, client: Client) -> 
         body=body,
         fields=_passed_on(request),
         attributes=tuple(name for name in understanding.attributes if name not in dropped),
-        people=tuple(Person(who.id, who.user_name, who.external_id) for who in understanding.people),
+        people=understanding.people,
         resource_name=understanding.resource_name,
         dropped=dropped,
         writes=request.method not in _READS and not outline.address.search,
@@ -147,5 +148,6 @@ def _drop_passwords(document: Document) -> tuple[Document, tuple[str, ...]]:
 
 
 def _passed_on(request: Request) -> tuple[tuple[str, str], ...]:
-    values = ((name, request.fields.one(name)) for name in PASSED_ON)
-    return tuple((name, value) for name, value in values if value is not None)
+    fields = request.fields
+    sent = [(name, fields.one(folded)) for folded, name in PASSED_ON.items() if folded in fields.by_name]
+    return tuple([(name, value) for name, value in sent if value is not None])

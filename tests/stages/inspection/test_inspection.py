@@ -195,6 +195,18 @@ def test_a_link_that_names_the_gateway_names_the_upstream_inside() -> None:
     assert sent["meta"]["location"] == f"http://jira-1.internal:5501{PATH}/Users/1"
 
 
+@pytest.mark.parametrize("name", ["If-Match", "if-none-match"])
+def test_a_condition_goes_on_and_a_repeated_one_does_not(name: str) -> None:
+    who = client("/Users/1")
+    once = request("GET", PATH + "/Users/1", fields=((name, '"1"'),))
+    twice = request("GET", PATH + "/Users/1", fields=((name, '"1"'), (name.upper(), '"2"')))
+
+    assert [value for _, value in inspect(survey(once, who), b"", once, who).fields] == ['"1"']
+    with pytest.raises(Refusal) as refused:
+        inspect(survey(twice, who), b"", twice, who)
+    assert refused.value.reason is Reason.FIELD_MALFORMED
+
+
 def test_only_the_allow_list_of_fields_goes_on() -> None:
     who = client("/Users/1")
     fields = (("If-Match", 'W/"1"'), ("X-Forwarded-For", "10.0.0.1"), ("Cookie", "a=b"), ("Via", "1.1 x"))
