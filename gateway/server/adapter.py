@@ -24,7 +24,7 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_BODY = (204, 304)
 _ID_BYTES = 10
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # but for the line ends that we put there
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but a tab
 
 
 class _RequestIds:
@@ -134,11 +134,10 @@ def answer_bytes(answer: Answer, *, close: bool, for_head: bool = False) -> byte
     lines.append(f"Date: {_date(int(time.time()))}")
     if close:
         lines.append("Connection: close")
-    head = "\n".join(lines)
-    if head.count("\n") >= len(lines) or _CONTROL.search(head):
+    if _CONTROL.search("".join(lines)):
         raise ValueError("a field of the answer holds a control byte")
     body = b"" if for_head or answer.status in _WITHOUT_BODY else answer.body
-    return (head.replace("\n", "\r\n") + "\r\n\r\n").encode("ascii", "replace") + body
+    return "\r\n".join((*lines, "", "")).encode("ascii", "replace") + body
 
 
 @lru_cache(maxsize=2)

@@ -446,6 +446,10 @@ def test_an_answer_whose_field_would_begin_another_answer_is_not_written(value: 
         answer_bytes(Answer(200, (("Location", value),), b""), close=False)
 
 
+def test_an_answer_may_hold_a_tab() -> None:
+    assert b"ETag: a\tb\r\n" in answer_bytes(Answer(200, (("ETag", "a\tb"),), b""), close=False)
+
+
 async def test_a_drain_lets_the_request_under_way_end_and_hangs_up_on_the_idle(tmp_path: Path) -> None:
     async with served(tmp_path, FakePipeline(waits=True)) as it:
         idle_reader, idle_writer = await it.connect()

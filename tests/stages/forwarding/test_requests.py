@@ -9,7 +9,12 @@ from yarl import URL
 
 from gateway.exchange import RequestId
 from gateway.refusal import Reason, Refusal
-from gateway.stages.forwarding.requests import probe_request, upstream_authorization, upstream_request
+from gateway.stages.forwarding.requests import (
+    UpstreamRequest,
+    probe_request,
+    upstream_authorization,
+    upstream_request,
+)
 from tests.stages.forwarding.building import make_operation, make_tenant
 
 TENANT = make_tenant()
@@ -22,6 +27,17 @@ def test_a_field_value_that_could_become_two_fields_is_refused(value: str) -> No
     with pytest.raises(Refusal) as refused:
         upstream_request(make_operation(fields=(("If-Match", value),)), TENANT, ID, AUTHORIZATION)
 
+    assert refused.value.reason is Reason.FIELD_MALFORMED
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb", "a\tb", "\x00", "ä"])
+@pytest.mark.parametrize("place", ["method", "target", "host", "name", "value"])
+def test_no_line_of_a_request_ends_within_itself(place: str, value: str) -> None:
+    parts = dict.fromkeys(("method", "target", "host", "name", "value"), "a") | {place: value}
+    request = UpstreamRequest(parts["method"], parts["target"], ((parts["name"], parts["value"]),), b"")
+
+    with pytest.raises(Refusal) as refused:
+        request.as_bytes(parts["host"])
     assert refused.value.reason is Reason.FIELD_MALFORMED
 
 
