@@ -112,12 +112,12 @@ class Connection(RequestHandler):
         if not data:
             super().data_received(data)  # aiohttp's way to have the parser go on with what it held back while paused
             return
-        body, rest = data[: self._body_left], data[self._body_left :]
-        self._body_left -= len(body)
-        if body:
+        if self._body_left:
+            body, data = data[: self._body_left], data[self._body_left :]
+            self._body_left -= len(body)
             super().data_received(body)
-        if rest:
-            self._pending += rest
+        if data:
+            self._pending += data
             self._take_head()
 
     def _take_chunks(self, data: bytes, body: StreamReader) -> None:
@@ -132,17 +132,18 @@ class Connection(RequestHandler):
             if len(self._pending) > _MAX_PENDING_BYTES:
                 self._end()
             return
-        if self._on_deadline != self._head_is_late:
-            self._within(self._server.listen.head_seconds, self._head_is_late)
         try:
             last = self._head.section if self._head is not None else None
             head = read_head(self._pending, self._limits, self._judged, last)
         except Refusal as refusal:
             self._refuse(refusal)
             return
-        self._judged = len(self._pending)
         if head is not None:
             self._feed(head)
+            return
+        self._judged = len(self._pending)
+        if self._on_deadline != self._head_is_late:
+            self._within(self._server.listen.head_seconds, self._head_is_late)
 
     def _feed(self, head: Head) -> None:
         self._on_deadline = None  # from here on, the pipeline keeps the time
@@ -209,14 +210,15 @@ class Connection(RequestHandler):
         caller.is_gone = self.gone.done()
         answer = await self._server.pipeline().serve(ours, caller)
         self._caller = None
-        body_is_read = self._body_left == 0 and self._chunks is None and request.content.at_eof()
+        content = request.content
+        body_is_read = self._body_left == 0 and self._chunks is None and content.at_eof()
         if self._chunks is not None:
             self._chunks = EMPTY_PAYLOAD  # what still comes is dropped unparsed: nobody waits for it
-        if request.content.exception() is not None:
+        if content.exception() is not None:
             self._lingering_time = 0.0  # aiohttp would read on, and log the malformed body with a traceback
         may_go_on = not answer.ends_connection and not self._server.draining and not self._ended
         keep_alive = request.keep_alive and body_is_read and may_go_on
-        data = answer_bytes(answer, close=not keep_alive, for_head=request.method == "HEAD")
+        data = answer_bytes(answer, close=not keep_alive, for_head=head.method == "HEAD")
         return _response(WireAnswer(self, data, keep_alive))
 
     async def write_answer(self, data: bytes) -> None:
