@@ -211,6 +211,17 @@ def test_a_refusal_names_its_request_and_reason_and_never_its_note() -> None:
     assert "jira-1" not in detail
 
 
+def test_every_answer_says_that_it_is_not_to_be_kept_nor_guessed_at_nor_asked_for_without_tls() -> None:
+    always = {
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Strict-Transport-Security", "max-age=31536000"),
+    }
+
+    assert always <= set(presented(200, {"id": "1"}).fields)
+    assert always <= set(present_refusal(Refusal(Reason.STOPPING), trail()).fields)
+
+
 def test_a_401_says_how_to_authenticate_and_a_405_what_is_allowed() -> None:
     unauthenticated = present_refusal(Refusal(Reason.CREDENTIAL_MISSING), trail())
     not_allowed = present_refusal(Refusal(Reason.METHOD_NOT_ALLOWED, allow=("GET", "POST")), trail())
