@@ -18,13 +18,19 @@ _BEHIND_A_BASE = ("", "/", "?", "#")
 _Translate = Callable[[str], str | None]
 
 
-def rewrite_links(document: Document, *, from_bases: tuple[str, ...], to_base: str) -> bool:
+def rewrite_links(document: Document, body: bytes, *, from_bases: tuple[str, ...], to_base: str) -> bool:
     """Rewrite, in place, every link that starts with one of the bases; the rest stays. For what comes in.
 
-    Links are `meta.location` and `$ref`, in any case, however deep. Returns whether anything changed: when nothing
-    did, the original bytes may go on.
+    Links are `meta.location` and `$ref`, in any case, however deep. `body` is what the document was read from. Returns
+    whether anything changed: when nothing did, the original bytes may go on.
     """
-    return _translate_links(document, lambda link: _rebase(link, from_bases, to_base) or link)
+    return _may_hold_links(body) and _translate_links(document, lambda link: _rebase(link, from_bases, to_base) or link)
+
+
+def _may_hold_links(body: bytes) -> bool:
+    """Whether a name in the body may be a link's; most bodies of clients hold none, and need not be walked through."""
+    folded = body.lower()
+    return b"$ref" in folded or b"location" in folded or b"\\u" in folded  # an escape may spell any name
 
 
 def publish_links(document: Document, body: bytes, *, from_bases: tuple[str, ...], to_base: str) -> bool:

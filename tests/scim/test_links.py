@@ -59,7 +59,7 @@ def test_a_link_is_shown_in_public_form_or_not_at_all(value: str, shown: str | N
 def test_a_base_is_compared_without_case_on_both_sides() -> None:
     resource: Document = {"manager": {"$ref": "https://scim.EXAMPLE.com/v2/Users/1"}}
 
-    assert rewrite_links(resource, from_bases=("https://Scim.example.com/v2",), to_base=INSIDE)
+    assert rewrite_links(resource, orjson.dumps(resource), from_bases=("https://Scim.example.com/v2",), to_base=INSIDE)
     assert resource == {"manager": {"$ref": f"{INSIDE}/Users/1"}}
 
 
@@ -115,7 +115,7 @@ def test_what_comes_in_gets_the_upstreams_links_back_and_others_stay() -> None:
         "meta.location": f"{OUTSIDE}/Users/1",
     }
 
-    assert rewrite_links(resource, from_bases=(OUTSIDE,), to_base=INSIDE)
+    assert rewrite_links(resource, orjson.dumps(resource), from_bases=(OUTSIDE,), to_base=INSIDE)
     assert resource == {
         "meta": {"location": f"{INSIDE}/Users/1"},
         "groups": [{"$ref": f"{INSIDE}/Groups/1"}, {"$ref": "https://other.example/x"}, {"$ref": f"{OUTSIDE}0/x"}],
@@ -127,7 +127,25 @@ def test_what_comes_in_gets_the_upstreams_links_back_and_others_stay() -> None:
 def test_what_comes_in_without_our_links_is_left_alone() -> None:
     resource: Document = {"meta": {"location": "https://other.example/Users/1"}, "active": True}
 
-    assert not rewrite_links(resource, from_bases=(OUTSIDE,), to_base=INSIDE)
+    assert not rewrite_links(resource, orjson.dumps(resource), from_bases=(OUTSIDE,), to_base=INSIDE)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"manager": {"$REF": "%b"}}',
+        b'{"manager": {"\\u0024ref": "%b"}}',
+        b'{"Meta": {"LOCATION": "%b"}}',
+        b'{"meta": {"loc\\u0061tion": "%b"}}',
+        b'{"meta.Location": "%b"}',
+    ],
+)
+def test_a_link_that_comes_in_is_found_however_its_name_is_spelt(body: bytes) -> None:
+    written = body % f"{OUTSIDE}/Users/1".encode()
+    resource: Document = orjson.loads(written)
+
+    assert rewrite_links(resource, written, from_bases=(OUTSIDE,), to_base=INSIDE)
+    assert f"{INSIDE}/Users/1".encode() in orjson.dumps(resource)
 
 
 def test_links_nested_ever_so_deep_are_published() -> None:

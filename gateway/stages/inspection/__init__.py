@@ -133,7 +133,7 @@ def _apply_policy(body: bytes, document: Document | None, client: Client) -> tup
     changed = document
     if not client.tenant.sync_passwords:
         changed, dropped = _drop_passwords(document)
-    links_changed = rewrite_links(changed, from_bases=(client.public_base,), to_base=client.upstream_bases[0])
+    links_changed = rewrite_links(changed, body, from_bases=(client.public_base,), to_base=client.upstream_bases[0])
     return (write_document(changed) if dropped or links_changed else body), dropped
 
 
