@@ -23,16 +23,15 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _harmless(record.getMessage()),
+            "message": record.getMessage(),
         }
         fields = getattr(record, "fields", None)
         if fields is None:
             fields = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-        for key, value in fields.items():
-            line[key] = _harmless(value) if isinstance(value, str) else value
+        line |= fields
         if record.exc_info:
-            line["exception"] = _harmless(self.formatException(record.exc_info))
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            line["exception"] = self.formatException(record.exc_info)
+        return _written(line)
 
 
 class GatheringHandler(logging.StreamHandler[TextIO]):
@@ -66,6 +65,15 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
                 super().flush()
         finally:
             self.release()
+
+
+def _written(line: dict[str, object]) -> str:
+    with suppress(TypeError):  # a lone surrogate
+        written = orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)
+        if len(written) <= _MAX_TEXT:  # so no text in it is longer
+            return written.decode()
+    harmless = {key: _harmless(value) if isinstance(value, str) else value for key, value in line.items()}
+    return orjson.dumps(harmless, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _harmless(text: str) -> str:
