@@ -147,7 +147,7 @@ upstream = ["{demo.application.origin}"]
 upstream_token_file = "application-token"
 
 [tenants.demo.guard]
-directory_size = 1000  # as if many people were in it: else the third one who leaves is a wave
+directory_size = 1000  # as if many people were in it: else the fourth one who leaves is a wave
 
 [[tenants.demo.credentials]]
 name = "demo"

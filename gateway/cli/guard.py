@@ -26,7 +26,8 @@ EXIT_REFUSED = 1
 
 _WHEN_APPROVED = """\
 Nothing is to be done in the client. Okta retries each held task by itself, which takes up to as long as the task has
-already waited; Entra in its next cycle. `scim-gateway guard list` shows how many are done."""
+already waited; Entra after 6, 12 or 24 hours, or at once by *Restart provisioning* there. `scim-gateway guard list`
+shows how many are done."""
 _WHEN_DENIED = """\
 Nobody loses access by them. Each is refused (403) when the client retries it; Okta then shows it as failed under Tasks,
 where somebody mends the cause (a group rule, most often) or dismisses it."""

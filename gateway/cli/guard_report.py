@@ -20,7 +20,9 @@ from gateway.cli.moments import shown, shown_span
 DEFAULT_WINDOW_SECONDS = 3600.0
 VERDICTS = ("pass", "hold", "deny", "would-hold", "exempt")
 _PUT_OFF = ("hold", "deny")
-_MARK = b'"guard"'  # what a line of interest holds; reading only those is many times faster
+_MARK = (
+    b'"guard":{'  # what a line of interest holds, and a stage of that name does not; reading all costs many times more
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def read_reductions(directory: Path, since: float) -> Found:
                 told = _reduction(line)
                 if told is None:
                     unreadable += 1
-                elif told.at >= since:
+                elif told.at >= since and told.people:  # nobody: it only waited behind another write
                     by_request[told.request] = _merged(by_request.get(told.request), told)
     return Found(tuple(sorted(by_request.values(), key=lambda reduction: reduction.at)), unreadable)
 

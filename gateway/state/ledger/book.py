@@ -179,13 +179,18 @@ class Book:
         return held
 
     def _answer(self, verdict: Verdict, held: HeldWrite, counted: int, limit: int) -> Weighed:
+        near_its_end = verdict is Verdict.HOLD and held.attempts >= LAST_ATTEMPTS_FROM
+        hold = self.holds[held.hold]
+        warning_due = near_its_end and not hold.warned
+        if warning_due:  # once: of five hundred tasks one is reason enough to decide
+            self.set_hold(replace(hold, warned=True))
         return Weighed(
             verdict,
             counted,
             limit,
             held.hold,
             held.attempts,
-            warning_due=verdict is Verdict.HOLD and held.attempts == LAST_ATTEMPTS_FROM,
+            warning_due=warning_due,
             last_chance=held.attempts > LAST_ATTEMPTS_FROM,
             note=_NOTES[held.standing] if verdict is not Verdict.PASS else "",
         )

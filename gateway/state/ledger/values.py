@@ -90,7 +90,7 @@ class Weighed:
     attempts: int = 1  # as far as the ledger saw them
     tripped: bool = False  # this write is the first over the limit
     would_hold: bool = False  # when only observing
-    warning_due: bool = False  # true once for each task: its client gives up soon
+    warning_due: bool = False  # true once for each hold: a client gives up soon
     last_chance: bool = False  # the next attempt may be the client's last, or this one was
     reservation: int | None = None  # to be settled once the outcome is known
     note: str = ""  # for operators
@@ -150,6 +150,7 @@ class Hold:
     state: HoldState = HoldState.OPEN
     ended_at: float | None = None
     tripped_by: str = ""  # operation and whom, for people
+    warned: bool = False  # that clients of its writes give up soon
     done: int = 0  # of its writes, approved and executed
     beyond: int = 0  # attempts at writes that were held but found no room in the ledger
     decisions: tuple[Decision, ...] = ()
