@@ -66,6 +66,7 @@ ADVICE: dict[Reason, str] = {
     Reason.OPERATION_FORBIDDEN: "The tenant's `operations` do not list it; or a password alone, with `sync_passwords` off.",
     Reason.BULK_FORBIDDEN: "Bulk is not offered; neither Okta nor Entra uses it.",
     Reason.GUARD_HELD: "A wave: `scim-gateway guard list` shows what waits, and `guard approve` or `guard deny` ends it (docs/guard.md).",
+    Reason.GUARD_BEHIND: "An older change to the same user or group is held, as in guard-held; decide on that one, and this goes through.",
     Reason.GUARD_DENIED: "Somebody denied it, or nobody decided in time; `scim-gateway guard list` says who and why. `guard approve` undoes it.",
     Reason.GUARD_UNAVAILABLE: "The ledger in `gateway.state_directory` cannot be read or written; /readyz?verbose and the log say why.",
     Reason.UPSTREAM_UNREACHABLE: "Is the application running, and a node of it not drained? Does the inner firewall let the gateway reach its port? Does its certificate verify (`upstream_ca_file`)? The note names the cause.",

@@ -9,9 +9,8 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 
-from gateway import __version__, vitals
+from gateway import __version__, rounds, vitals
 from gateway.admin import Admin
 from gateway.caller import Ourselves
 from gateway.desk import Desk
@@ -33,7 +32,6 @@ from gateway.stages.recording import Recording
 from gateway.state.failures import Failures
 from gateway.state.keeper import Keeper
 from gateway.state.last_use import LastUse
-from gateway.state.ledger_store import LedgerUnavailable
 from gateway.state.places import Places
 from gateway.state.rates import Rates
 from gateway.state.turns import Turns
@@ -45,8 +43,6 @@ log = logging.getLogger(__name__)
 
 PROBE_TICK_SECONDS = 0.25  # each node has its own times; this is how exactly they are kept
 TICK_SECONDS = 1.0
-DIRECTORY_TICK_SECONDS = 5.0
-GUARD_TICK_SECONDS = 15.0
 WEBHOOK_SECONDS = 10.0  # for one attempt
 
 Reread = Callable[[], Awaitable[Settings]]
@@ -86,9 +82,9 @@ class Instance:
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
         self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
-        self._guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
+        self.guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
         self.guarding = Guarding(self.keeper, Directories(time.monotonic))
-        self.guarding.on_event = self._guard_events.put_nowait
+        self.guarding.on_event = self.guard_events.put_nowait
         self.desk = Desk(self)
         self.webhook = _webhook(settings.alerts)
         self._transitions: asyncio.Queue[Transition] = asyncio.Queue()
@@ -177,6 +173,8 @@ class Instance:
                 size_bytes=torn.size_bytes,
             )
         await self.recording.notice("start", version=__version__, settings=digest(self.settings))
+        self.guarding.tell_what_waits()
+        await self.desk.let_go(self.settings)
         self._note_settings_in_use()
 
     def _background(self) -> tuple[Coroutine[None, None, None], ...]:
@@ -185,10 +183,7 @@ class Instance:
             self._watch_feeds(),
             self._probe(),
             self._note_transitions(),
-            self._note_guard_events(),
-            self._keep_guard(),
-            self._count_directories(),
-            self._tell_webhook(),
+            *rounds.of_the_guard(self),
             self._tick(),
             self._reload_on_request(),
         )
@@ -221,38 +216,10 @@ class Instance:
                 why=change.why,
             )
 
-    async def _note_guard_events(self) -> None:
-        while True:
-            await self.desk.tell(await self._guard_events.get())
-
-    async def _keep_guard(self) -> None:
-        """What the guard settled since its last write goes on disk; holds that nobody decided on in time end."""
-        while True:
-            await asyncio.sleep(GUARD_TICK_SECONDS)
-            await self.desk.expire()
-            try:
-                await self.keeper.keep(at_least_the_time=True)
-            except LedgerUnavailable as error:
-                log.error("the guard's ledger: %s", error)  # noqa: TRY400 - says all
-
-    async def _count_directories(self) -> None:
-        directories = self.guarding.directories
-        while True:
-            for name in directories.due(self.settings.tenants):
-                try:
-                    await directories.learn(name, partial(self.ask, name))
-                except Exception:  # a fault of ours shall not end the gateway, which guards by `people` alone then
-                    log.exception("the size of a directory could not be learned", extra={"tenant": name})
-            await asyncio.sleep(DIRECTORY_TICK_SECONDS)
-
     async def ask(self, tenant_name: str, target: str) -> Delivery:
         """A question of our own, which no client waits for."""
         ourselves = Ourselves(asyncio.get_running_loop().time())
         return await self.pipeline.forwarding.ask(tenant_name, target, None, ourselves)
-
-    async def _tell_webhook(self) -> None:
-        if self.webhook is not None:
-            await self.webhook.run()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -289,6 +256,7 @@ class Instance:
             return []
         name = digest(self.settings)
         await self.recording.notice("reload", settings=name)
+        await self.desk.let_go(self.settings)
         self._note_settings_in_use()
         log.warning("the settings were read again and are in use", extra={"settings": name})
         return left_over

@@ -29,6 +29,7 @@ from gateway.state.ledger_store import LedgerUnavailable
 
 if TYPE_CHECKING:
     from gateway.app import Instance
+    from gateway.settings.models import Settings
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ Words = Mapping[str, object]
 _SEE = "see `scim-gateway guard list`"
 _SAID = {
     "wave-held": "a wave is held: %s would be %d people within the window, and the limit is %d; " + _SEE,
+    "wave-waits": "a wave still waits for a decision: it began with %s, with %d people and a limit of %d; " + _SEE,
     "wave-observed": "a wave passes, for the guard only observes: with %s it is %d people, and the limit is %d",
     "last-attempts": "the client of a held write gives up soon: %s (counted: %d, limit: %d); " + _SEE,
 }
@@ -65,14 +67,24 @@ class Desk:
         if tenant is not None and tenant not in self._instance.settings.tenants:
             known = ", ".join(self._instance.settings.tenants)
             raise ControlRefused(f"there is no tenant {tenant}; there are {known}")
-        views, with_tasks = self._ledger.holds(tenant), words.get("tasks") is True
-        return {"holds": [_hold(view, await self._tasks_of(view) if with_tasks else None) for view in views]}
+        views, lag = self._ledger.holds(tenant), self._instance.keeper.lag
+        if words.get("tasks") is not True:
+            return {"holds": [_hold(view, lag) for view in views]}
+        names = await self._names_in(views)
+        return {"holds": [_hold(view, lag) | {"tasks": _tasks_shown(view, names, lag)} for view in views]}
 
-    async def _tasks_of(self, view: HoldView) -> tuple[Words, ...]:
-        """The held writes of a hold, with names where Okta sent only an id."""
-        nameless = [write.summary for write in view.writes if write.summary.startswith("/")]
-        names = await self._names.of(view.tenant, nameless[:MOST_NAMES], partial(self._instance.ask, view.tenant))
-        return tuple(_task(write, names.get(write.summary)) for write in view.writes)
+    async def _names_in(self, views: tuple[HoldView, ...]) -> Mapping[tuple[str, str], str]:
+        """By tenant and path, names of those of whom the client sent only an id."""
+        nameless: dict[str, list[str]] = {}
+        for view in views:
+            if view.tenant in self._instance.settings.tenants:  # a reload may have taken it away
+                own = nameless.setdefault(view.tenant, [])
+                own += [write.summary for write in view.writes if write.summary.startswith("/")]
+        known: dict[tuple[str, str], str] = {}
+        for tenant, paths in nameless.items():
+            names = await self._names.of(tenant, paths[:MOST_NAMES], partial(self._instance.ask, tenant))
+            known.update({(tenant, path): name for path, name in names.items()})
+        return known
 
     async def approve(self, words: Words, user: User) -> Words:
         """Let held writes pass: `hold`, `reason`; `tasks`, or `until`, or `raise_to` with `until` (Unix seconds)."""
@@ -82,6 +94,7 @@ class Desk:
         if until is not None:
             if tasks is not None:
                 raise ControlRefused("--until lets everything pass, so it excludes --task")
+            until -= self._instance.keeper.lag
             self._check_until(until)
 
         def decide(ledger: Ledger, hold: str, signature: Signature) -> Decided:
@@ -108,6 +121,7 @@ class Desk:
         view = next((view for view in ledger.holds() if view.hold.id == hold), None)
         if view is None:
             raise ControlRefused(f"there is no hold {hold}; `scim-gateway guard list` shows those there are")
+        _check_decidable(view, _tasks(words), for_a_time=details["until"] is not None)
         if not await self._instance.recording.notice("guard-decision", tenant=view.tenant, hold=hold, **details):
             raise ControlRefused("nothing was decided: a decision must be on record first, and the audit log fails")
         try:
@@ -142,7 +156,7 @@ class Desk:
 
     async def tell(self, event: GuardEvent) -> None:
         """Let people hear of what the guard met: log, record, webhook."""
-        what = f"{event.operation} of {event.summary}"
+        what = f"{event.operation} of {event.summary}" if event.operation else event.summary
         said = _SAID[event.kind] % (what, event.counted, event.limit)
         level = logging.WARNING if event.kind == "wave-observed" else logging.ERROR
         log.log(level, said, extra={"tenant": event.tenant_name, "hold": event.hold, "request": event.request_id})
@@ -157,6 +171,18 @@ class Desk:
         }
         await self._instance.recording.notice(event.kind, tenant=event.tenant_name, **details)
         self._announce(event.kind, event.tenant_name, {**details, "text": said})
+
+    async def let_go(self, settings: Settings) -> None:
+        """End the holds of tenants whose guard holds nothing any more: what waits passes undecided."""
+        keeper = self._instance.keeper
+        for name, tenant in settings.tenants.items():
+            if keeper.ledger is None or tenant.guard.mode == "hold":
+                continue
+            why = f'guard.mode is "{tenant.guard.mode}" now'
+            if keeper.ledger.let_go(name, keeper.now, why):
+                log.warning("a wave is held no more: %s", why, extra={"tenant": name})
+                await self._instance.recording.notice("wave-let-go", tenant=name, why=why)
+                self._announce("wave-let-go", name, {"why": why})
 
     async def expire(self) -> None:
         """Deny what nobody decided in time; to be called every minute or so."""
@@ -195,18 +221,29 @@ def _said(decided: Decided) -> str:
     return f"{count} held {'write' if count == 1 else 'writes'} decided; {rest}"
 
 
-def _hold(view: HoldView, tasks: tuple[Words, ...] | None) -> Words:
+def _check_decidable(view: HoldView, tasks: tuple[str, ...] | None, *, for_a_time: bool) -> None:
+    """Refuse what would change nothing, before it goes on record as a decision."""
+    hold = view.hold
+    if for_a_time and hold.ended_at is not None:
+        raise ControlRefused(f"{hold.id} is decided already; --until goes only with a hold that waits")
+    known = {write.task for write in view.writes}
+    if missing := [task for task in tasks or () if task not in known]:
+        raise ControlRefused(f"{hold.id} has no task {', '.join(missing)}; see `scim-gateway guard list --tasks`")
+
+
+def _hold(view: HoldView, lag: float) -> dict[str, object]:
+    """`lag`: Unix seconds less guard seconds, for people look at clocks on walls."""
     hold, writes = view.hold, view.writes
     standing = [write.standing for write in writes]
     waiting = [write for write in writes if write.standing in WAITING]
     last = hold.decisions[-1] if hold.decisions else None
-    shown = {
+    return {
         "id": hold.id,
         "tenant": view.tenant,
         "state": _state(view),
-        "tripped_at": hold.tripped_at,
+        "tripped_at": hold.tripped_at + lag,
         "tripped_by": hold.tripped_by,
-        "expires_at": hold.expires_at,
+        "expires_at": hold.expires_at + lag,
         "counted": hold.counted,
         "limit": hold.limit,
         "held": len(waiting) + (0 if hold.ended_at else hold.beyond),
@@ -216,21 +253,24 @@ def _hold(view: HoldView, tasks: tuple[Words, ...] | None) -> Words:
         "most_attempts": max((write.attempts for write in waiting), default=0),
         "last_chance": sum(write.attempts > LAST_ATTEMPTS_FROM for write in waiting),
         "decided_by": last.by if last and last.by else None,
-        "decided_at": last.at if last else None,
+        "decided_at": last.at + lag if last else None,
         "reason": last.reason if last else None,
     }
-    return shown if tasks is None else {**shown, "tasks": tasks}
 
 
-def _task(write: HeldWrite, name: str | None) -> Words:
+def _tasks_shown(view: HoldView, names: Mapping[tuple[str, str], str], lag: float) -> list[Words]:
+    return [_task(write, names.get((view.tenant, write.summary)), lag) for write in view.writes]
+
+
+def _task(write: HeldWrite, name: str | None, lag: float) -> Words:
     return {
         "task": write.task,
         "operation": write.operation,
         "summary": f"{name} ({write.summary})" if name else write.summary,
         "people": len(write.people),
         "attempts": write.attempts,
-        "first_at": write.first_at,
-        "last_at": write.last_at,
+        "first_at": write.first_at + lag,
+        "last_at": write.last_at + lag,
         "state": write.standing.value,
     }
 

@@ -120,11 +120,13 @@ class Pipeline:
             trail.answer = present_refusal(refusal, trail)
         finally:
             trail.enter("", time.perf_counter())
-            self.recording.observe(trail)
-            if trail.judgement is not None:
-                self.guarding.settle(trail)
-            if held.upstream is not None:
-                held.upstream.release()
-            if held.ticket is not None:
-                await self.admission.leave(held.ticket)
+            try:
+                self.recording.observe(trail)
+                if trail.judgement is not None:
+                    self.guarding.settle(trail)
+            finally:  # or nobody would ever write to that resource again
+                if held.upstream is not None:
+                    held.upstream.release()
+                if held.ticket is not None:
+                    await self.admission.leave(held.ticket)
         return trail.answer

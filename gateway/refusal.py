@@ -232,6 +232,14 @@ class Reason(Enum):
         "Held by the gateway's guard: unusually many people would lose access. Somebody who runs the gateway must "
         "approve or deny it (scim-gateway guard list). Nothing is lost: the request may be sent again.",
     )
+    GUARD_BEHIND = (
+        "guard-behind",
+        503,
+        None,
+        Fault.GATEWAY,
+        "It waits behind an earlier change to the same user or group, which the gateway's guard holds. Somebody who "
+        "runs the gateway must decide on that first (scim-gateway guard list). Nothing is lost: it may be sent again.",
+    )
     GUARD_DENIED = (
         "guard-denied",
         403,
@@ -340,7 +348,7 @@ class Reason(Enum):
     @property
     def waits_for_a_person(self) -> bool:
         """Whether it takes people to mend it, so that the client shall come back seldom."""
-        return self in (Reason.GUARD_HELD, Reason.GUARD_UNAVAILABLE)
+        return self in (Reason.GUARD_HELD, Reason.GUARD_BEHIND, Reason.GUARD_UNAVAILABLE)
 
 
 class Refusal(Exception):

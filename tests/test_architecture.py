@@ -45,9 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "webhook",
         "vitals",
         "desk",
+        "rounds",
     },
     "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
-    "desk": {"server", "stages", "state", "app"},  # as vitals: what operators decide about holds
+    "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
+    "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
     "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
     "__main__": {"cli"},
 }

@@ -123,7 +123,12 @@ def _reading_verb(address: Address) -> str:
 def _read_changes(method: str, document: Document, version: Version) -> tuple[Change, ...]:
     if version is Version.V1_1:
         return v11.read_partial(document) if method == "PATCH" else v11.read_resource(document)
-    return read_patch(document) if method == "PATCH" else _read_resource(document)
+    changes = read_patch(document) if method == "PATCH" else _read_resource(document)
+    for change in changes:
+        if change.attribute == "members" and v11.holds_operations(change.value):
+            # SECURITY: SCIM 1.1 removes whom it marks so, and an upstream that speaks both versions may do it here.
+            raise wrong_value("members", "holds an operation, which is SCIM 1.1's")
+    return changes
 
 
 def _read_resource(document: Document) -> tuple[Change, ...]:

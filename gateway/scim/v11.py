@@ -128,6 +128,11 @@ def _is_deleted(entry: JsonValue) -> bool:
     return bool(operations)
 
 
+def holds_operations(value: JsonValue) -> bool:
+    """Whether an object of a list says `operation`, as SCIM 1.1 marks whom a PATCH removes."""
+    return bool(_operations_in(value))
+
+
 def _operations_in(value: JsonValue) -> list[JsonValue]:
     """Every `operation` that stands in an object of a list."""
     if not isinstance(value, list):

@@ -29,6 +29,8 @@ _OPERATIONS = re.compile(r"\*|[a-z]+(?:\.[a-z]+)*(?:\.\*)?")
 _EXTENSION = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 _CORE_ENDPOINTS = frozenset(
     {"users", "groups", "me", "serviceproviderconfig", "serviceproviderconfigs", "schemas", "resourcetypes", "bulk"}
+    # SECURITY: other names that some servers have for these; nobody would judge what is written there.
+    | {"user", "group", "member", "members"}
 )
 _LARGEST_PORT = 65535
 

@@ -39,6 +39,8 @@ class Keeper:
             return self
         self._clock = GuardClock.started(loaded.moment, self._wall(), self._monotonic())
         self.ledger = loaded.ledger
+        if loaded.moment is not None:
+            self.ledger.was_away(self.now - loaded.moment.guard)
         return self
 
     async def __aexit__(
@@ -55,6 +57,11 @@ class Keeper:
     def now(self) -> float:
         """Guard seconds."""
         return self._clock.now(self._monotonic())
+
+    @property
+    def lag(self) -> float:
+        """Unix seconds less guard seconds: what the wall clock was set by, or the machine slept, since the start."""
+        return self._wall() - self.now
 
     async def keep(self, *, at_least_the_time: bool = False) -> None:
         """Put on disk what has changed, and what earlier calls could not.

@@ -23,6 +23,8 @@ class MemoryKeeper(Keeper):
         self._clock = GuardClock.started(moment, now(), clock())
         self.ledger = Ledger.restored([row_of(*key, text) for key, text in self.kept.items()])
         self.ledger.settle_all(self.now)
+        if moment is not None:
+            self.ledger.was_away(self.now - moment.guard)
 
     async def keep(self, *, at_least_the_time: bool = False) -> None:
         assert self.ledger is not None

@@ -232,11 +232,66 @@ def test_what_is_approved_passes_when_it_comes_again_and_does_not_count() -> Non
     assert standings(ledger) == {}
 
 
-def test_after_a_decision_those_counted_before_count_no_more() -> None:
+def test_after_an_approval_those_counted_before_count_no_more() -> None:
     ledger, hold_id = wave("abcd")
-    ledger.deny(hold_id, signed(5.0))
+    ledger.approve(hold_id, signed(5.0))
 
     assert weigh(ledger, off("e"), 6.0).counted == 1
+
+
+def full() -> Ledger:
+    """One more would be a wave."""
+    ledger = Ledger()
+    assert [execute(ledger, off(person)) for person in "abc"] == [PASS] * 3
+    return ledger
+
+
+def test_a_rule_that_stays_wrong_takes_nobody_more_after_a_denial() -> None:
+    ledger, hold_id = wave("abcdef")
+    ledger.deny(hold_id, signed(5.0))
+
+    assert [execute(ledger, off(person), 6.0) for person in "ghij"] == [HOLD] * 4
+
+
+def test_a_denial_covers_those_it_was_shown_and_not_another_write_like_it() -> None:
+    ledger = full()
+    assert weigh(ledger, out("defg"), 1.0).verdict is HOLD
+    ledger.deny(ledger.holds()[0].hold.id, signed(2.0))
+
+    assert weigh(ledger, out("de"), 200.0).verdict is DENY
+    assert weigh(ledger, out("z"), 200.0).verdict is PASS
+
+
+def test_where_not_all_can_be_remembered_whatever_is_new_waits() -> None:
+    ledger = Ledger(max_writes=1)
+    verdicts = [execute(ledger, off(person)) for person in "abcde"]
+
+    assert verdicts == [PASS] * 3 + [HOLD] * 2
+    assert weigh(ledger, on("e"), 1.0).verdict is HOLD  # its deactivation is not remembered
+
+
+def test_downtime_makes_no_window_empty_and_no_client_late() -> None:
+    ledger, hold_id = wave("abcd")
+    weigh(ledger, on("d"), 1.0)
+    ledger.approve(hold_id, signed(2.0))
+    again = Ledger.restored(ledger.rows().items())
+    again.was_away(50_000.0)
+
+    assert weigh(again, on("d"), 50_002.0).verdict is HOLD  # the deactivation may still come
+    later = full()
+    later.was_away(50_000.0)
+    assert weigh(later, off("d"), 50_050.0).verdict is HOLD
+
+
+def test_a_guard_that_holds_nothing_any_more_leaves_nobody_waiting() -> None:
+    ledger, _ = wave("abcde")
+    weigh(ledger, on("d"), 1.0)
+
+    assert ledger.let_go(TENANT, 2.0, "the mode is observe")
+    assert not ledger.let_go(TENANT, 3.0, "the mode is observe")
+    assert ledger.holds()[0].hold.decisions[-1].ruling is Ruling.LET_GO
+    assert ledger.is_quiet(TENANT)
+    assert weigh(ledger, on("d"), 4.0).verdict is PASS
 
 
 def test_a_hold_ends_only_with_its_last_held_write() -> None:
@@ -247,7 +302,7 @@ def test_a_hold_ends_only_with_its_last_held_write() -> None:
     assert not ledger.deny(hold_id, signed(3.0), ["off-e"]).ended
 
     assert ledger.deny(hold_id, signed(4.0)).ended
-    assert weigh(ledger, off("y"), 5.0).verdict is PASS
+    assert weigh(ledger, off("y"), 200.0).verdict is PASS
 
 
 def test_an_approval_covers_the_people_it_was_shown_and_nobody_else() -> None:
@@ -266,11 +321,33 @@ def test_what_was_approved_and_not_executed_stays_approved() -> None:
     ledger.approve(hold_id, signed(1.0))
     reservation = weigh(ledger, off("d"), 2.0).reservation
     assert reservation is not None
-    ledger.settle(TENANT, reservation, False, 3.0)
+    ledger.settle(TENANT, reservation, False, 3.0, over=False)
 
     assert standings(ledger) == {"off-d": Standing.APPROVED}
     assert execute(ledger, off("d"), 4.0) is PASS
     assert standings(ledger) == {}
+
+
+def test_an_approval_is_not_used_up_by_an_outcome_that_nobody_knows() -> None:
+    ledger, hold_id = wave("abcd")
+    ledger.approve(hold_id, signed(1.0))
+    reservation = weigh(ledger, off("d"), 2.0).reservation
+    assert reservation is not None
+    ledger.settle(TENANT, reservation, None, 3.0, over=False)
+
+    assert standings(ledger) == {"off-d": Standing.APPROVED}
+    assert ledger.holds()[0].hold.done == 0
+
+
+def test_an_approved_write_that_the_application_refuses_for_good_blocks_nobody() -> None:
+    ledger, hold_id = wave("abcd")
+    ledger.approve(hold_id, signed(1.0))
+    reservation = weigh(ledger, off("d"), 2.0).reservation
+    assert reservation is not None
+    ledger.settle(TENANT, reservation, False, 3.0, over=True)
+
+    assert weigh(ledger, on("d"), 4.0).verdict is PASS
+    assert ledger.holds()[0].hold.done == 0
 
 
 def test_everything_passes_until_the_moment_named() -> None:
@@ -555,7 +632,7 @@ def test_what_was_in_flight_when_the_process_ended_counts_as_executed() -> None:
     again = Ledger.restored(ledger.rows().items())
     again.settle_all(2.0)
 
-    assert standings(again) == {}
+    assert standings(again) == {"off-d": Standing.APPROVED}  # its client was not answered, and comes again
     assert weigh(again, off("f"), 3.0).counted == 2
 
 

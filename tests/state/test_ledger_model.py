@@ -99,7 +99,7 @@ class Model:
 
     def weigh(self, write: Write, now: float) -> tuple[Verdict, frozenset[str]]:
         kept = self.find(write.task)
-        if kept and self.is_over(kept, now):
+        if kept and (self.is_over(kept, now) or (kept.standing is DENIED and write.people - kept.people)):
             self.kept.remove(kept)
             kept = None
         if kept:
@@ -143,14 +143,14 @@ class Model:
         kept = self.find(write.task)
         self.flying[reservation] = Flown(write, counting, kept, kept.place if kept else self.next_place())
 
-    def settle(self, reservation: int, executed: bool | None, now: float) -> None:
+    def settle(self, reservation: int, executed: bool | None, over: bool, now: float) -> None:
         flown = self.flying.pop(reservation)
+        kept = self.find(flown.write.task) if flown.kept else None
+        if over and kept and kept.standing not in (DENIED, SUPERSEDED):
+            self.kept.remove(kept)
         if executed is False:
             return
         self.losses += [(now, person) for person in flown.counting]
-        kept = self.find(flown.write.task) if flown.kept else None
-        if kept and kept.standing not in (DENIED, SUPERSEDED):
-            self.kept.remove(kept)
         for earlier in self.in_line(flown.write.resource):
             if earlier.place < flown.place:
                 earlier.standing, earlier.decided_at = SUPERSEDED, now
@@ -162,7 +162,8 @@ class Model:
             kept.standing, kept.decided_at = standing, now
         if hold not in self.ended and not any(kept.standing is HELD for kept in self.kept if kept.hold == hold):
             self.ended[hold] = now
-            self.losses.clear()
+            if standing is APPROVED:
+                self.losses.clear()
 
     def expire(self, now: float) -> None:
         if self.latched and now - self.tripped[-1] >= RULES.hold_seconds:
@@ -225,8 +226,9 @@ class LedgerPlay(RuleBasedStateMachine):
         self.settle(sorted(self.model.flying)[choice % len(self.model.flying)], executed)
 
     def settle(self, reservation: int, executed: bool | None) -> None:
-        self.ledger.settle(TENANT, reservation, executed, self.now)
-        self.model.settle(reservation, executed, self.now)
+        over = executed is not None and (executed or reservation % 2 == 0)  # told to come back, or not
+        self.ledger.settle(TENANT, reservation, executed, self.now, over=over)
+        self.model.settle(reservation, executed, over, self.now)
 
     @precondition(lambda self: self.hold_ids())
     @rule(choice=st.integers(0, 99), approves=st.booleans(), some=st.none() | st.sets(st.integers(0, 9), max_size=3))
@@ -274,7 +276,7 @@ class LedgerPlay(RuleBasedStateMachine):
         self.ledger = Ledger.restored(rows)
         self.ledger.settle_all(self.now)
         for reservation in sorted(self.model.flying):
-            self.model.settle(reservation, None, self.now)
+            self.model.settle(reservation, None, False, self.now)
 
     @invariant()
     def both_remember_the_same(self) -> None:

@@ -18,15 +18,16 @@ from gateway.scim.access import Loss, Taking
 from gateway.scim.addresses import Kind
 from gateway.settings.models import GuardSection
 from gateway.stages.guarding.directories import Ask, Directories
-from gateway.stages.guarding.groups import Group, read_group
+from gateway.stages.guarding.groups import GONE, Group, read_group
 from gateway.stages.guarding.names import Names
 from gateway.state import ledger as ledgers
 from gateway.state.keeper import Keeper
-from gateway.state.ledger import Ledger, Rules, Weighed, Write
+from gateway.state.ledger import HoldState, Ledger, Rules, Weighed, Write
 from gateway.state.ledger_store import LedgerUnavailable
 
 __all__ = ["Ask", "Directories", "GuardEvent", "Guarding", "Names"]
 
+COMES_BACK = (429, 503)  # whoever gets another answer does not try again by itself
 _EXECUTED = {Outcome.EXECUTED: True, Outcome.NOT_EXECUTED: False, Outcome.UNKNOWN: None}
 _VERDICTS = {
     ledgers.Verdict.PASS: (Verdict.PASS, None),
@@ -37,7 +38,7 @@ _VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class GuardEvent:
-    """Something that people must hear of at once: `kind` is wave-held, wave-observed or last-attempts."""
+    """Something that people must hear of at once: `kind` is wave-held, wave-waits, wave-observed or last-attempts."""
 
     kind: str
     tenant_name: str
@@ -82,11 +83,23 @@ class Guarding:
             return Judgement(Verdict.EXEMPT, loss, lost)
         if not lost and passes_unseen:
             return Judgement(Verdict.PASS, loss)
+        if lost and self.directories.size_of(client.tenant_name, client.tenant) is None:
+            await self.directories.learn(client.tenant_name, ask)
         if ledger is None:
             why = self._keeper.problem or ""
             blind = guard.mode == "hold"
             return Judgement(Verdict.HOLD, loss, lost, note=why, reason=Reason.GUARD_UNAVAILABLE) if blind else None
         return await self._judge(ledger, _write(operation, client, resource, lost, request_id), loss, client)
+
+    def tell_what_waits(self) -> None:
+        """After a start: a crash may have come between a hold and those who are to hear of it."""
+        for view in self._keeper.ledger.holds() if self._keeper.ledger is not None else ():
+            hold = view.hold
+            if hold.state is HoldState.OPEN:
+                event = GuardEvent(
+                    "wave-waits", view.tenant, hold.id, "", hold.tripped_by, hold.counted, hold.limit, 0, RequestId("")
+                )
+                self.on_event(event)
 
     def wave_waits(self, tenant_name: str | None) -> bool:
         """Whether a wave of this tenant waits for a person."""
@@ -99,7 +112,8 @@ class Guarding:
         if judgement is None or judgement.reservation is None or ledger is None or trail.client is None:
             return
         executed = _EXECUTED[trail.outcome]
-        ledger.settle(trail.client.tenant_name, judgement.reservation, executed, self._keeper.now)
+        over = trail.answer is not None and trail.answer.status not in COMES_BACK
+        ledger.settle(trail.client.tenant_name, judgement.reservation, executed, self._keeper.now, over=over)
 
     async def _judge(self, ledger: Ledger, write: Write, loss: str, client: Client) -> Judgement:
         guard, tenant_name = client.tenant.guard, client.tenant_name
@@ -200,7 +214,8 @@ async def _lost(takes: Taking, operation: Operation, client: Client, ask: Ask) -
         return takes.people, True
     if not takes.needs_members and not guard.exempt_groups:
         return takes.people, False
-    group = await _group(operation.address.path, ask)
+    path = operation.address.path
+    group = await _group(path, ask) if takes.needs_members else _read(await ask(f"{path}?attributes=displayName"))
     exempt = group.name is not None and group.name in guard.exempt_groups
     lost = takes.lost(group.members or ()) if takes.needs_members else takes.people
     return tuple(sorted(lost)), exempt
@@ -209,11 +224,15 @@ async def _lost(takes: Taking, operation: Operation, client: Client, ask: Ask) -
 async def _group(path: str, ask: Ask) -> Group:
     """A group as it is now; without members where it has none or is not there."""
     group = _read(await ask(path))
-    if group.members is not None:
+    if group is GONE or group.members:
         return group
-    delivery = await ask(f"{path}?attributes=displayName,members")  # some show members only when asked to
-    refused = delivery.answer is not None and 400 <= delivery.answer.status < 500
-    return group if refused else _read(delivery)
+    asked_for = _read(await ask(f"{path}?attributes=displayName,members"))  # some show members only when asked to
+    if asked_for is GONE:
+        # SECURITY: it was there a moment ago; what is not answered is not "nobody".
+        raise Refusal(
+            Reason.UPSTREAM_NOT_SCIM, note="the guard asked who is in the group, and was answered in two ways"
+        )
+    return asked_for
 
 
 def _read(delivery: Delivery) -> Group:
@@ -222,7 +241,7 @@ def _read(delivery: Delivery) -> Group:
         reason = delivery.reason or Reason.GATEWAY_FAULT
         raise Refusal(reason, note=f"the guard asked who is in the group: {delivery.note}")
     if answer.status == 404:  # the write will come to the same
-        return Group(None, frozenset())
+        return GONE
     group = read_group(answer.document) if answer.status == 200 and answer.document is not None else None
     if group is None:
         note = f"the guard asked who is in the group, and cannot tell from the answer: status {answer.status}"
@@ -232,6 +251,8 @@ def _read(delivery: Delivery) -> Group:
 
 def _judgement(weighed: Weighed, write: Write, loss: str, guard: GuardSection) -> Judgement:
     verdict, reason = _VERDICTS[weighed.verdict]
+    if reason is Reason.GUARD_HELD and not write.people:
+        reason = Reason.GUARD_BEHIND
     note = ""
     if reason is not None:
         note = f"{weighed.note}; {weighed.counted} people within {guard.window_seconds} s, the limit is {weighed.limit}"

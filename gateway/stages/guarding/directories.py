@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.exchange import Delivery
@@ -23,6 +24,7 @@ class Directories:
         self.sizes: dict[str, int] = {}
         self._clock = clock  # monotonic seconds
         self._due: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Event] = {}
 
     def size_of(self, tenant_name: str, tenant: Tenant) -> int | None:
         """How many people there are; None while nobody knows."""
@@ -35,7 +37,23 @@ class Directories:
         return [name for name in wanted if self._due.get(name, 0.0) <= now]
 
     async def learn(self, tenant_name: str, ask: Ask) -> None:
-        """Ask for one directory's size. Never raises for the upstream's faults."""
+        """Ask for one directory's size, if it is time to; whoever comes meanwhile waits for the same answer.
+
+        Never raises for the upstream's faults.
+        """
+        if (asking := self._asking.get(tenant_name)) is not None:
+            await asking.wait()
+            return
+        if self._due.get(tenant_name, 0.0) > self._clock():
+            return
+        asking = self._asking[tenant_name] = asyncio.Event()
+        try:
+            await self._ask(tenant_name, ask)
+        finally:
+            del self._asking[tenant_name]
+            asking.set()
+
+    async def _ask(self, tenant_name: str, ask: Ask) -> None:
         self._due[tenant_name] = self._clock() + AGAIN_SECONDS
         delivery = await ask(QUESTION)
         answer = delivery.answer

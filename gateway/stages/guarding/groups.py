@@ -16,6 +16,9 @@ class Group:
     members: frozenset[str] | None
 
 
+GONE = Group(None, frozenset())  # there is no such group
+
+
 def read_group(document: Document) -> Group | None:
     """Read a group resource; None when its members cannot be told, for then nobody may guess.
 

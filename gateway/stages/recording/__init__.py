@@ -157,7 +157,10 @@ class Recording:
 
 
 def _log_access(trail: Trail) -> None:
-    held = trail.reason is Reason.GUARD_HELD  # as it shall be; of the wave itself people were told
+    held = trail.reason in (
+        Reason.GUARD_HELD,
+        Reason.GUARD_BEHIND,
+    )  # as it shall be; of the wave itself people were told
     away = trail.reason is not None and trail.reason.unavailable and not held  # the upstream's fault or ours
     level = logging.WARNING if away else logging.INFO
     if not access_log.isEnabledFor(level):

@@ -10,13 +10,17 @@ from gateway.state.ledger.limits import Rules, limit_of
 from gateway.state.ledger.rows import Kind
 from gateway.state.ledger.values import (
     LAST_ATTEMPTS_FROM,
+    LIVE,
     REFUSED,
     WAITING,
+    Decision,
     Figures,
     Flight,
     HeldWrite,
     Hold,
+    HoldState,
     HoldView,
+    Ruling,
     Standing,
     Terms,
     Verdict,
@@ -25,6 +29,7 @@ from gateway.state.ledger.values import (
 )
 from gateway.state.ledger.window import Window
 
+LONGEST_WINDOW_SECONDS = 604_800.0
 NOBODY: frozenset[str] = frozenset()
 
 
@@ -42,6 +47,7 @@ class Book:
         self.terms = Terms()
         self.changed: set[tuple[Kind, str]] = set()
         self._max_writes = max_writes
+        self.window_seconds = LONGEST_WINDOW_SECONDS  # until a write tells
         self.last_flight = 0
 
     @property
@@ -53,9 +59,13 @@ class Book:
 
     def weigh(self, write: Write, rules: Rules, now: float, new_hold_id: str) -> Weighed:
         """The verdict on one attempt at a write, and its reservation if it passes: one step, so none slips between."""
+        self.window_seconds = rules.window_seconds
         self._forget("lost", self.window, now - rules.window_seconds)
         limit = self._limit(rules, now)
         held = self._meet(write, now)
+        if held is None and self.open_hold and self.open_hold.beyond:  # what it has to wait for may not be remembered
+            self.set_hold(replace(self.open_hold, beyond=self.open_hold.beyond + 1))
+            return self._keep_waiting(None, self.open_hold.id, self.window.count, limit)
         if held is None and not write.people and not self.writes.concern(write.resource):
             return Weighed(Verdict.PASS, self.window.count, limit)
         if held and held.standing in REFUSED:
@@ -81,6 +91,7 @@ class Book:
 
     def observe(self, write: Write, rules: Rules, now: float) -> Weighed:
         """What `weigh` would say without anybody's decision; the write passes whatever it is."""
+        self.window_seconds = rules.window_seconds
         self._forget("watched", self.watched, now - rules.window_seconds)
         limit = limit_of(rules.people, rules.share, rules.directory)
         if self.terms.latched and not self.watched.count:
@@ -110,7 +121,8 @@ class Book:
         held = self.writes.by_task.get(write.task)
         if held is None:
             return None
-        if self._is_over(held, now):
+        others = held.standing is Standing.DENIED and not write.people <= held.people
+        if others or self._is_over(held, now):  # a denial covers those whom somebody has looked at, and nobody else
             self._drop(held)
             return None
         # What was approved or denied stays what it was; all else is what it would do now.
@@ -209,12 +221,17 @@ class Book:
         self.changed.add(("flight", str(self.last_flight)))
         return self.last_flight
 
-    def settle(self, reservation: int, executed: bool | None, now: float) -> None:
-        """Take down what became of a write that passed; None when nobody can say, which counts as executed."""
+    def settle(self, reservation: int, executed: bool | None, now: float, *, over: bool) -> None:
+        """Take down what became of a write that passed; None when nobody can say, which counts as executed.
+
+        `over` is whether its client got an answer after which it does not come again.
+        """
         flight = self.flights.pop(reservation)
         self.changed.add(("flight", str(reservation)))
         window = self.watched if flight.watched else self.window
         window.release(flight.people)
+        if over and flight.task:
+            self._end(flight.task, executed)
         if executed is False:
             return
         window.lose(flight.people, now)
@@ -224,13 +241,18 @@ class Book:
         if not flight.watched:
             self._land(flight, now)
 
-    def _land(self, flight: Flight, now: float) -> None:
-        """A write was executed: it is done, and those it has overtaken must not undo it."""
-        held = self.writes.by_task.get(flight.task) if flight.task else None
-        if held and held.standing not in REFUSED:
-            self._drop(held)
+    def _end(self, task: str, executed: bool | None) -> None:
+        """A write that was held passed, and its client is content: nothing waits for it any more."""
+        held = self.writes.by_task.get(task)
+        if held is None or held.standing in REFUSED:
+            return
+        self._drop(held)
+        if executed is not False:
             hold = self.holds[held.hold]
             self.set_hold(replace(hold, done=hold.done + 1))
+
+    def _land(self, flight: Flight, now: float) -> None:
+        """A write was executed: those it has overtaken must not undo it."""
         for overtaken in self.writes.overtaken(flight.resource, flight.sequence):
             self.keep(replace(overtaken, standing=Standing.SUPERSEDED, decided_at=now))
 
@@ -265,7 +287,9 @@ class Book:
         self.changed.add(("write", held.task))
 
     def tidy(self, now: float) -> None:
-        """Forget denials that have run out, writes whose clients gave them up, and holds of which nothing is left."""
+        """Forget whom no window counts any more, denials that have run out, writes given up, and empty holds."""
+        self._forget("lost", self.window, now - self.window_seconds)
+        self._forget("watched", self.watched, now - self.window_seconds)
         for held in [held for held in self.writes.by_task.values() if self._is_over(held, now)]:
             self._drop(held)
         referred = {held.hold for held in self.writes.by_task.values()}
@@ -290,11 +314,32 @@ class Book:
         near = sum(write.attempts >= LAST_ATTEMPTS_FROM for write in waiting)
         return Figures(int(self.open_hold is not None), len(waiting), near)
 
+    def view(self, hold: Hold) -> HoldView:
+        """A hold with its writes in order of arrival."""
+        writes = sorted(self.writes.of(hold.id), key=lambda write: write.sequence)
+        return HoldView(self.tenant, hold, tuple(writes))
+
     def views(self) -> Iterator[HoldView]:
-        """Every hold that is remembered, with its writes in order of arrival."""
-        for hold in self.holds.values():
-            writes = sorted(self.writes.of(hold.id), key=lambda write: write.sequence)
-            yield HoldView(self.tenant, hold, tuple(writes))
+        """Every hold that is remembered."""
+        yield from map(self.view, self.holds.values())
+
+    def was_away(self, seconds: float) -> None:
+        """The process did not run for so long: nobody could lose access meanwhile, and no client could come."""
+        self.changed.update(("lost", person) for person in self.window.lost)
+        self.window.lift(seconds)
+        for held in [held for held in self.writes.by_task.values() if held.standing in LIVE]:
+            self.keep(replace(held, last_at=held.last_at + seconds))
+
+    def let_go(self, now: float, why: str) -> bool:
+        """The guard holds nothing any more: whoever waits is judged no more. Whether that ended a hold."""
+        hold = self.open_hold
+        for held in [held for held in self.writes.by_task.values() if held.standing in LIVE]:
+            self._drop(held)
+        if hold is None:
+            return False
+        decision = Decision(Ruling.LET_GO, "", why, now, len(self.writes))
+        self.set_hold(replace(hold, state=HoldState.DECIDED, ended_at=now, decisions=(*hold.decisions, decision)))
+        return True
 
 
 _NOTES = {

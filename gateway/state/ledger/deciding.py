@@ -106,7 +106,8 @@ def _decide(book: Book, hold: Hold, chosen: tuple[HeldWrite, ...], decision: Dec
     ends = hold.state is HoldState.OPEN and not any(book.writes.of(hold.id, (Standing.HELD,)))
     if ends:
         hold = replace(hold, state=HoldState.DECIDED, ended_at=decision.at)
-        book.clear_window()
+        if decision.ruling is not Ruling.DENY:  # those before a wave that was denied were part of it
+            book.clear_window()
     book.set_hold(hold)
     return Decided(_view(book, hold.id), changed, ends)
 
@@ -123,4 +124,4 @@ def _set(book: Book, writes: tuple[HeldWrite, ...], standing: Standing, at: floa
 
 
 def _view(book: Book, hold_id: str) -> HoldView:
-    return next(view for view in book.views() if view.hold.id == hold_id)
+    return book.view(book.holds[hold_id])
