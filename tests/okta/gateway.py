@@ -266,7 +266,8 @@ async def virtual_gateway(
 ) -> AsyncIterator[VirtualGateway]:
     """A gateway as long as the block lasts, and until what was asked of it has come to its end.
 
-    `limits` and `guard` are the tenant's, where they are not to be the default; without `guard` there is none.
+    `limits` and `guard` are the tenant's, where they are not to be the default; without `guard` there is none,
+    and with it there is a second tenant, `wiki`, before the same application.
     Without `probes` days go by as fast as hours, for nodes that never fail.
     """
     random.seed(0)  # the breakers' pauses are jittered
@@ -274,12 +275,11 @@ async def virtual_gateway(
     the_tenant = tenant(
         upstream=[f"http://{node}" for node in NODES], limits=dict(limits or {}), guard=dict(guard or {"mode": "off"})
     )
-    other = the_tenant.model_copy(
-        update={"path": OTHER_PATH, "upstream_path": PATH, "credentials": (_other_credential(),)}
-    )
-    the_settings = settings(
-        tenants={"jira": the_tenant.model_dump(mode="python"), "wiki": other.model_dump(mode="python")}
-    )
+    tenants = {"jira": the_tenant}
+    if guard is not None:
+        changes = {"path": OTHER_PATH, "upstream_path": PATH, "credentials": (_other_credential(),)}
+        tenants["wiki"] = the_tenant.model_copy(update=changes)
+    the_settings = settings(tenants={name: each.model_dump(mode="python") for name, each in tenants.items()})
     async with virtual_nodes(application, committed_share=committed_share) as nodes, asyncio.TaskGroup() as background:
         gateway = VirtualGateway(application, nodes, the_settings, turns or Turns(), MemoryKeeper())
         works = (gateway.note_transitions(), *((gateway.probe(),) if probes else ()))
