@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.exchange import Answer, RequestId, Stage, Unparsed
+from gateway.exchange import Answer, Judgement, RequestId, Stage, Unparsed, Verdict
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
 from tests import worlds
@@ -218,3 +218,23 @@ def test_counting_a_request_costs_next_to_nothing() -> None:
     measure = min(timeit.repeat(lambda: sum(range(100)), number=2000, repeat=20))
 
     assert cost <= measure
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_what_the_guard_said_is_counted_by_how_access_is_lost(verdict: Verdict) -> None:
+    shown = metrics()
+    for loss in ("deactivated", "deactivated", "removed", ""):
+        shown.observe(trails.served(operation=trails.write(), judgement=Judgement(verdict, loss, ("1",))))
+    found = {name: value for name, value in samples(shown).items() if name.startswith("guard_decisions")}
+
+    assert found == {
+        f"guard_decisions_total{{loss={loss},tenant=jira,verdict={verdict.value}}}": count
+        for loss, count in (("deactivated", 2), ("removed", 1), ("none", 1))
+    }
+
+
+def test_what_the_guard_did_not_weigh_is_not_counted_as_decided() -> None:
+    shown = metrics()
+    shown.observe(trails.served(operation=trails.write()))
+
+    assert not [name for name in samples(shown) if name.startswith("guard_decisions")]

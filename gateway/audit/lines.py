@@ -19,7 +19,8 @@ long, ends in a newline and holds these keys; what is not known is left out:
     attributes, dropped       names of the attributes written; of those that the policy took out
     status, reason, note      what the client got; the refusal's slug; for operators
     guard                     what the guard made of a write: verdict (pass, hold, deny, would-hold, exempt), loss
-                              (deactivated, deleted, removed), people (how many), counted, limit, hold, attempts
+                              (deactivated, deleted, removed), people (how many), counted, limit, hold, attempts,
+                              note (why it could not tell whom, and let pass what it only observes)
     lost                      ids of the people who lose access by it
     attempts, outcome         node, stage, seconds, status, note of each; executed, not-executed or unknown
     retry_after               when the client was told to come back, in seconds
@@ -199,6 +200,8 @@ def _guard(judgement: Judgement) -> dict[str, Value]:
         told |= {"counted": judgement.counted, "limit": judgement.limit}
     if judgement.hold is not None:
         told |= {"hold": judgement.hold, "attempts": judgement.attempts}
+    if judgement.note and judgement.reason is None:  # else the line has it as the refusal's
+        told["note"] = judgement.note
     return told
 
 

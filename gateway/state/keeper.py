@@ -46,7 +46,13 @@ class Keeper:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
+        try:
+            if self.ledger is not None:  # else what was settled last would count as executed after the next start
+                await self.keep(at_least_the_time=True)
+        except LedgerUnavailable as unavailable:
+            log.error("the guard's ledger is not kept to the last: %s", unavailable)  # noqa: TRY400 - says all
+        finally:
+            await self._stack.aclose()
 
     @property
     def problem(self) -> str | None:

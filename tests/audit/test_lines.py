@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import string
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.audit import lines
-from gateway.exchange import Answer, Attempt, Delivery, RequestId, Stage, Trail, Unparsed
+from gateway.exchange import Answer, Attempt, Delivery, Judgement, RequestId, Stage, Trail, Unparsed, Verdict
 from gateway.refusal import Reason, Refusal
 from gateway.scim.operations import Who
 from tests import worlds
@@ -255,3 +256,88 @@ def test_whatever_a_request_says_a_line_is_one_line_of_plain_ascii(text: str) ->
 )
 def test_the_number_is_read_back_from_whole_lines_only(line: bytes, sequence: int | None) -> None:
     assert lines.read_sequence(line) == sequence
+
+
+# The guard ------------------------------------------------------------------------------------------
+
+HELD = Judgement(
+    Verdict.HOLD, "deactivated", ("1",), 21, 20, "hold-1", 3, None, "waits for a person", Reason.GUARD_HELD
+)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "guard", "lost"),
+    [
+        (
+            HELD,
+            {"verdict": "hold", "loss": "deactivated", "people": 1, "counted": 21, "limit": 20}
+            | {"hold": "hold-1", "attempts": 3},
+            ["1"],
+        ),
+        (
+            Judgement(Verdict.PASS, "removed", ("1", "2"), 2, 20, reservation=7),
+            {"verdict": "pass", "loss": "removed", "people": 2, "counted": 2, "limit": 20},
+            ["1", "2"],
+        ),
+        (
+            Judgement(Verdict.WOULD_HOLD, "deleted", ("1",), 21, 20, reservation=7),
+            {"verdict": "would-hold", "loss": "deleted", "people": 1, "counted": 21, "limit": 20},
+            ["1"],
+        ),
+        (
+            Judgement(Verdict.EXEMPT, "removed", ("1",)),
+            {"verdict": "exempt", "loss": "removed", "people": 1, "counted": 0, "limit": 0},
+            ["1"],
+        ),
+        (
+            Judgement(Verdict.HOLD, hold="hold-1", attempts=1),
+            {"verdict": "hold", "hold": "hold-1", "attempts": 1},
+            None,
+        ),
+        (
+            Judgement(Verdict.PASS, "removed"),
+            {"verdict": "pass", "loss": "removed", "people": 0, "counted": 0, "limit": 0},
+            None,
+        ),
+        (
+            Judgement(Verdict.PASS, "removed", note="no answer in time"),
+            {"verdict": "pass", "loss": "removed", "people": 0, "counted": 0, "limit": 0, "note": "no answer in time"},
+            None,
+        ),
+    ],
+    ids=["held", "passed", "observed", "exempt", "follows", "nobody", "unknown"],
+)
+def test_what_the_guard_made_of_a_write_is_told_with_its_intent_and_its_outcome(
+    judgement: Judgement, guard: dict[str, Any], lost: list[str] | None
+) -> None:
+    trail = trails.served(operation=trails.write(), judgement=judgement)
+
+    for record in (read(intent(trail)), read(outcome(trail))):
+        assert record["guard"] == guard
+        assert record.get("lost") == lost
+
+
+def test_a_write_that_the_guard_did_not_weigh_says_nothing_of_it() -> None:
+    record = read(outcome(trails.served(operation=trails.write())))
+
+    assert not {"guard", "lost"} & record.keys()
+
+
+@pytest.mark.parametrize("text", ["7c0f4a52-9a1e-4d55-9a35-1d2c0b8e6f01", "\x01" * 1100, "\U0001f600" * 300])
+def test_a_wave_of_thousands_is_one_line_that_counts_them_all(text: str) -> None:
+    lost = tuple(f"{number}{text}" for number in range(5000))
+    line = lines.numbered(outcome(trails.served(operation=trails.write(), judgement=replace(HELD, lost=lost))), 10**18)
+    record = read(line)
+
+    assert len(line) <= lines.MAX_LINE_BYTES
+    assert (record["lost_total"], record["guard"]["people"]) == (5000, 5000)
+    assert 8 <= len(record["lost"]) <= 256
+
+
+def test_a_token_that_somebody_took_for_an_id_is_not_shown() -> None:
+    judgement = replace(HELD, lost=(worlds.TOKEN,), note="not for the line")
+    line = outcome(trails.served(operation=trails.write(), judgement=judgement))
+
+    assert read(line)["lost"] == ["scimgw_(hidden)"]
+    assert worlds.TOKEN.encode() not in line
+    assert b"not for the line" not in line

@@ -163,7 +163,14 @@ class VirtualGateway:
 
     def leaks(self) -> list[str]:
         """What is held although nothing is under way."""
-        held = {"turns": self.turns.held, "waiters for a turn": self.turns.waiting, "places": self.places.taken.total()}
+        ledger = self.keeper.ledger
+        reservations = [] if ledger is None else [kind for kind, _, _ in ledger.rows() if kind == "flight"]
+        held = {
+            "turns": self.turns.held,
+            "waiters for a turn": self.turns.waiting,
+            "places": self.places.taken.total(),
+            "reservations of the guard": len(reservations),
+        }
         leaks = [f"{count} {what} leaked" for what, count in held.items() if count]
         return [*leaks, "the upstream is reserved"] if self.closing_seconds else leaks
 

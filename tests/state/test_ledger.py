@@ -641,3 +641,30 @@ def test_a_smaller_directory_makes_a_smaller_limit_at_once() -> None:
     verdicts = [execute(ledger, off(person), rules=rules) for person in "abcde"]
 
     assert verdicts == [PASS] * 4 + [HOLD]
+
+
+# Over or not ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("over", "verdict"), [(True, PASS), (False, HOLD)])
+def test_an_approved_write_is_waited_for_only_while_its_client_comes_again(over: bool, verdict: Verdict) -> None:
+    """And so it is after a restart. One that could not be sent must not be overtaken."""
+    ledger, hold_id = wave("abcd")
+    ledger.approve(hold_id, signed(1.0))
+    reservation = weigh(ledger, off("d"), 2.0).reservation
+    assert reservation is not None
+    ledger.settle(TENANT, reservation, False, 3.0, over=over)
+
+    assert weigh(Ledger.restored(ledger.rows().items()), on("d"), 4.0).verdict is verdict
+
+
+def test_an_approval_is_used_up_by_the_answer_that_ends_its_task() -> None:
+    """Whoever sends the same write after a final no means it anew."""
+    ledger, hold_id = wave("abcd")
+    ledger.approve(hold_id, signed(1.0))
+    reservation = weigh(ledger, off("d"), 2.0).reservation
+    assert reservation is not None
+    ledger.settle(TENANT, reservation, False, 3.0, over=True)
+    anew = weigh(ledger, off("d"), 4.0)
+
+    assert (anew.verdict, anew.hold, anew.counted) == (PASS, None, 1)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gateway.state.ledger import Ledger, Moment
 from gateway.state.ledger_store import LedgerStore, LedgerUnavailable
+from tests.state.disks import no_file_grows_beyond
 from tests.state.ledgers import RULES, TENANT, execute, off, on, signed, wave, weigh
 from tests.waiting import until
 
@@ -143,17 +141,6 @@ async def test_a_kill_loses_nothing_that_was_saved(tmp_path: Path) -> None:
 
 
 # What goes wrong ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def no_file_grows_beyond(size_bytes: int) -> Iterator[None]:
-    """A disk that is full, as the kernel does it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 async def test_a_disk_that_is_full_is_told_and_what_it_owes_goes_with_the_next_save(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ is on disk before the write leaves, or before the client is told to come back.
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ from gateway.state.ledger_store import LedgerUnavailable
 
 __all__ = ["Ask", "Directories", "GuardEvent", "Guarding", "Names"]
 
-COMES_BACK = (429, 503)  # whoever gets another answer does not try again by itself
+log = logging.getLogger(__name__)
+
+# Whoever gets another answer does not try again by itself; 499 is for whoever has hung up, and got none.
+COMES_BACK = (429, 499, 503)
 _EXECUTED = {Outcome.EXECUTED: True, Outcome.NOT_EXECUTED: False, Outcome.UNKNOWN: None}
 _VERDICTS = {
     ledgers.Verdict.PASS: (Verdict.PASS, None),
@@ -77,8 +81,16 @@ class Guarding:
         passes_unseen = guard.mode == "observe" or ledger is None or ledger.is_quiet(client.tenant_name)
         if takes is None and passes_unseen:
             return None
-        lost, exempt = await _lost(takes, operation, client, ask) if takes is not None else ((), False)
         loss = takes.loss.value if takes is not None else ""
+        try:
+            lost, exempt = await _lost(takes, operation, client, ask) if takes is not None else ((), False)
+        except Refusal as refusal:
+            if guard.mode == "hold":
+                raise
+            # Whoever only observes stands in nobody's way.
+            about = {"tenant": client.tenant_name, "request": request_id}
+            log.warning("who loses access by %s is not known: %s", operation.name, refusal.note, extra=about)
+            return Judgement(Verdict.PASS, loss, note=refusal.note)
         if exempt:
             return Judgement(Verdict.EXEMPT, loss, lost)
         if not lost and passes_unseen:
@@ -132,6 +144,9 @@ class Guarding:
             await self._keeper.keep()
         except LedgerUnavailable as error:
             return self._without_a_record(ledger, judgement, tenant_name, guard, str(error))
+        except BaseException:  # cut short: nobody gets to know the reservation, so nobody would settle it
+            self._release(ledger, judgement, tenant_name)
+            raise
         return judgement
 
     def _rules(self, client: Client) -> Rules:
@@ -146,14 +161,18 @@ class Guarding:
         self, ledger: Ledger, judgement: Judgement, tenant_name: str, guard: GuardSection, why: str
     ) -> Judgement:
         """SECURITY: what could not be kept would be forgotten by a crash, and a wave would pass in two halves."""
-        if judgement.reason is not None or not judgement.loss or guard.mode == "observe":
+        if judgement.reason is not None or not judgement.lost or guard.mode == "observe":
             return judgement
-        if judgement.reservation is not None:
-            ledger.settle(tenant_name, judgement.reservation, False, self._keeper.now)  # it does not leave
+        self._release(ledger, judgement, tenant_name)
         return Judgement(
             Verdict.HOLD, judgement.loss, judgement.lost, judgement.counted, judgement.limit,
             note=why, reason=Reason.GUARD_UNAVAILABLE,
         )  # fmt: skip
+
+    def _release(self, ledger: Ledger, judgement: Judgement, tenant_name: str) -> None:
+        """The write does not leave; what was approved stays so, for its client comes again."""
+        if judgement.reservation is not None:
+            ledger.settle(tenant_name, judgement.reservation, False, self._keeper.now, over=False)
 
     def _tell(self, weighed: Weighed, write: Write, tenant_name: str) -> None:
         kinds = []

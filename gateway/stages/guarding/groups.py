@@ -20,7 +20,7 @@ GONE = Group(None, frozenset())  # there is no such group
 
 
 def read_group(document: Document) -> Group | None:
-    """Read a group resource; None when its members cannot be told, for then nobody may guess.
+    """Read a group resource; None when it is none, or its members cannot be told, for then nobody may guess.
 
     A server leaves `members` out of a group without any (RFC 7643 section 2.5), but some leave it out of every group
     unless it is asked for by name.
@@ -28,7 +28,9 @@ def read_group(document: Document) -> Group | None:
     name, listed = value_of(document, "displayName"), value_of(document, "members")
     shown = name if isinstance(name, str) else None
     if listed is None:
-        return Group(shown, None)
+        # SECURITY: a list, or whatever else is no group, has no members either, and would lose nobody.
+        is_group = shown is not None or isinstance(value_of(document, "id"), str)
+        return Group(shown, None) if is_group else None
     if not isinstance(listed, list):
         return None
     members = [_id(member) for member in listed]

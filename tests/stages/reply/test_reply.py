@@ -255,3 +255,66 @@ def test_a_delivery_without_an_answer_is_its_reason() -> None:
         present(Delivery((), None, Reason.UPSTREAM_TIMEOUT), operation, trail())
 
     assert refused.value.reason is Reason.UPSTREAM_TIMEOUT
+
+
+# The guard ------------------------------------------------------------------------------------------
+
+
+def retry_after(answer: Answer) -> int:
+    return int(dict(answer.fields)["Retry-After"])
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_what_waits_for_a_person_comes_back_after_600_to_1200_whole_seconds(dialect: Dialect) -> None:
+    values = {retry_after_seconds(RequestId(f"req-{n}"), dialect, 5, waits_for_a_person=True) for n in range(20_000)}
+
+    assert values == set(range(600, 1201))
+
+
+@pytest.mark.parametrize("reason", [Reason.GUARD_HELD, Reason.GUARD_UNAVAILABLE])
+@pytest.mark.parametrize(("dialect", "status"), [("okta", 429), ("okta-agent", 429), ("entra", 503), ("generic", 503)])
+def test_a_held_write_is_told_to_come_back_late_in_the_clients_dialect(
+    reason: Reason, dialect: str, status: int
+) -> None:
+    answer = present_refusal(Refusal(reason, hold="hold-1"), trail(client(client=dialect)))
+
+    assert answer.status == status
+    assert 600 <= retry_after(answer) <= 1200
+
+
+@pytest.mark.parametrize("reason", [Reason.GUARD_HELD, Reason.GUARD_DENIED], ids=lambda reason: reason.slug)
+def test_a_held_or_denied_write_names_its_wave_and_who_can_release_it(reason: Reason) -> None:
+    answer = present_refusal(Refusal(reason, note="4 people within 3600 s", hold="hold-7f3a"), trail())
+    detail = json.loads(answer.body)["detail"]
+
+    assert f"[{reason.slug}, hold-7f3a, request req-1]" in detail
+    assert "whoever runs" in detail or "Somebody who runs" in detail
+    assert "3600" not in detail
+
+
+def test_what_was_denied_fails_where_people_see_it_and_is_not_asked_to_come_back() -> None:
+    answer = present_refusal(Refusal(Reason.GUARD_DENIED, hold="hold-1"), trail())
+
+    assert answer.status == 403
+    assert "Retry-After" not in dict(answer.fields)
+
+
+@pytest.mark.parametrize("reason", [Reason.RATE_EXCEEDED, Reason.NO_PLACE, Reason.UPSTREAM_UNREACHABLE])
+def test_whatever_is_put_off_while_a_wave_waits_comes_back_as_late_as_the_wave(reason: Reason) -> None:
+    """The first wait of a task decides how long Okta keeps it, and its next attempt may meet the wave."""
+    calm, waiting = trail(), trail()
+    waiting.wave_waits = True
+
+    assert 60 <= retry_after(present_refusal(Refusal(reason, retry_after_seconds=1), calm)) <= 120
+    assert 600 <= retry_after(present_refusal(Refusal(reason, retry_after_seconds=1), waiting)) <= 1200
+
+
+def test_a_stranger_learns_nothing_of_a_wave() -> None:
+    unknown, known = trail(), trail()
+    unknown.client = known.client = None
+    unknown.wave_waits = True
+    failed, too_often = Refusal(Reason.CREDENTIAL_UNKNOWN, hold="hold-7f3a"), Refusal(Reason.TOO_MANY_FAILURES)
+
+    assert b"hold-7f3a" not in present_refusal(failed, unknown).body
+    for refusal in (failed, too_often):
+        assert present_refusal(refusal, unknown) == present_refusal(refusal, known)
