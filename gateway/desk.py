@@ -5,6 +5,7 @@ A decision is on record, with the name of whoever made it, before it takes effec
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -38,6 +39,7 @@ MOST_NAMES = 1000  # asked for at one look
 LONGEST_ALLOWANCE_SECONDS = 7 * 86400.0
 Words = Mapping[str, object]
 
+_OVER = "%s is decided already; --until goes only with a hold that waits"
 _SEE = "see `scim-gateway guard list`"
 _SAID = {
     "wave-held": "a wave is held: %s would be %d people within the window, and the limit is %d; " + _SEE,
@@ -53,6 +55,7 @@ class Desk:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._names = Names()
+        self._one_by_one = asyncio.Lock()  # or what is on record first would not be what takes effect first
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -118,20 +121,22 @@ class Desk:
         if hold is None or not reason:
             raise ControlRefused("a decision names the hold and gives a reason (--reason)")
         ledger, details = self._ledger, _details(words, user, ruling)
-        view = next((view for view in ledger.holds() if view.hold.id == hold), None)
-        if view is None:
-            raise ControlRefused(f"there is no hold {hold}; `scim-gateway guard list` shows those there are")
-        _check_decidable(view, _tasks(words), for_a_time=details["until"] is not None)
-        if not await self._instance.recording.notice("guard-decision", tenant=view.tenant, hold=hold, **details):
-            raise ControlRefused("nothing was decided: a decision must be on record first, and the audit log fails")
-        try:
-            decided = decide(ledger, hold, Signature(user.name, reason[:LONGEST_REASON], self._instance.keeper.now))
-        except UnknownHold as error:
-            raise ControlRefused(f"there is no hold {hold} any more") from error
-        except HoldIsOver as error:
-            raise ControlRefused(f"{hold} is decided already; only single tasks of it can be approved now") from error
-        await self._keep()
+        async with self._one_by_one:
+            view = next((view for view in ledger.holds() if view.hold.id == hold), None)
+            if view is None:
+                raise ControlRefused(f"there is no hold {hold}; `scim-gateway guard list` shows those there are")
+            _check_decidable(view, words)
+            signature = Signature(user.name, reason[:LONGEST_REASON], self._instance.keeper.now)
+            if not await self._instance.recording.notice("guard-decision", tenant=view.tenant, hold=hold, **details):
+                raise ControlRefused("nothing was decided: a decision must be on record first, and the audit log fails")
+            try:
+                decided = decide(ledger, hold, signature)
+            except UnknownHold as error:
+                raise ControlRefused(f"there is no hold {hold} any more") from error
+            except HoldIsOver as error:
+                raise ControlRefused(_OVER % hold) from error
         self._announce("wave-decided", view.tenant, {"hold": hold, **details, "changed": len(decided.changed)})
+        await self._keep()
         return {"hold": hold, "changed": len(decided.changed), "said": _said(decided)}
 
     def _check_until(self, until: float) -> None:
@@ -185,15 +190,36 @@ class Desk:
                 self._announce("wave-let-go", name, {"why": why})
 
     async def expire(self) -> None:
-        """Deny what nobody decided in time; to be called every minute or so."""
-        keeper = self._instance.keeper
-        if keeper.ledger is None:
+        """Deny what nobody decided in time; to be called every minute or so.
+
+        On record first, but a hold does not wait for an audit log that fails: its tasks would be lost in silence.
+        """
+        ledger = self._instance.keeper.ledger
+        if ledger is None:
             return
-        for decided in keeper.ledger.expire(keeper.now):
+        async with self._one_by_one:
+            now = await self._put_overdue_on_record(ledger)
+            expired = ledger.expire(now)
+        for decided in expired:
             hold, denied = decided.view.hold.id, len(decided.changed)
             log.error("nobody decided on %s in time: %s held writes are denied", hold, denied)
-            await self._instance.recording.notice("wave-expired", tenant=decided.view.tenant, hold=hold, denied=denied)
             self._announce("wave-expired", decided.view.tenant, {"hold": hold, "denied": denied})
+
+    async def _put_overdue_on_record(self, ledger: Ledger) -> float:
+        """Tell of all that end now; the moment by which they do, for others may be due by the time this is written."""
+        told: set[str] = set()
+        while True:
+            now = self._instance.keeper.now
+            due = [view for view in ledger.overdue(now) if view.hold.id not in told]
+            if not due:
+                return now
+            for view in due:
+                hold, denied = view.hold.id, sum(write.standing is Standing.HELD for write in view.writes)
+                told.add(hold)
+                if not await self._instance.recording.notice(
+                    "wave-expired", tenant=view.tenant, hold=hold, denied=denied
+                ):
+                    log.error("%s ends all the same, though the audit log fails and this is not on record", hold)
 
     def _announce(self, kind: str, tenant: str, details: Mapping[str, object]) -> None:
         webhook = self._instance.webhook
@@ -221,13 +247,15 @@ def _said(decided: Decided) -> str:
     return f"{count} held {'write' if count == 1 else 'writes'} decided; {rest}"
 
 
-def _check_decidable(view: HoldView, tasks: tuple[str, ...] | None, *, for_a_time: bool) -> None:
+def _check_decidable(view: HoldView, words: Words) -> None:
     """Refuse what would change nothing, before it goes on record as a decision."""
-    hold = view.hold
-    if for_a_time and hold.ended_at is not None:
-        raise ControlRefused(f"{hold.id} is decided already; --until goes only with a hold that waits")
+    hold, people = view.hold, _number(words, "raise_to")
+    if _moment(words, "until") is not None and hold.ended_at is not None:
+        raise ControlRefused(_OVER % hold.id)
+    if people is not None and people <= hold.limit:
+        raise ControlRefused(f"--raise-to {people} would raise nothing: the limit is {hold.limit} already")
     known = {write.task for write in view.writes}
-    if missing := [task for task in tasks or () if task not in known]:
+    if missing := [task for task in _tasks(words) or () if task not in known]:
         raise ControlRefused(f"{hold.id} has no task {', '.join(missing)}; see `scim-gateway guard list --tasks`")
 
 

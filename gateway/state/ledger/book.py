@@ -272,6 +272,10 @@ class Book:
             self.open_hold = None
         self.changed.add(("hold", hold.id))
 
+    def overdue_hold(self, now: float) -> Hold | None:
+        """The hold that nobody has decided in time, while it still holds."""
+        return self.open_hold if self.open_hold and now >= self.open_hold.expires_at else None
+
     def set_terms(self, terms: Terms) -> None:
         """Change what people allowed."""
         self.terms = terms

@@ -73,8 +73,8 @@ def raise_threshold(book: Book, hold: Hold, signature: Signature, people: int, u
 
 def expire(book: Book, now: float) -> Decided | None:
     """Deny a hold that nobody decided in time; its window is not cleared, for nobody has looked at it."""
-    hold = book.open_hold
-    if hold is None or now < hold.expires_at:
+    hold = book.overdue_hold(now)
+    if hold is None:
         return None
     overdue = tuple(book.writes.of(hold.id, (Standing.HELD,)))
     denied = _set(book, overdue, Standing.DENIED, now)

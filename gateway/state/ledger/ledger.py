@@ -144,6 +144,11 @@ class Ledger:
             raise HoldIsOver(hold_id)
         return book, hold
 
+    def overdue(self, now: float) -> tuple[HoldView, ...]:
+        """The holds that `expire` would end now."""
+        due = ((book, book.overdue_hold(now)) for book in self._books.values())
+        return tuple(book.view(hold) for book, hold in due if hold is not None)
+
     def expire(self, now: float) -> tuple[Decided, ...]:
         """Deny what nobody decided in time, and forget what has run out. To be called every minute or so.
 
