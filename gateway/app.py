@@ -174,7 +174,7 @@ class Instance:
             )
         await self.recording.notice("start", version=__version__, settings=digest(self.settings))
         self.guarding.tell_what_waits()
-        await self.desk.let_go(self.settings)
+        await self.desk.let_go()
         self._note_settings_in_use()
 
     def _background(self) -> tuple[Coroutine[None, None, None], ...]:
@@ -256,7 +256,7 @@ class Instance:
             return []
         name = digest(self.settings)
         await self.recording.notice("reload", settings=name)
-        await self.desk.let_go(self.settings)
+        await self.desk.let_go()
         self._note_settings_in_use()
         log.warning("the settings were read again and are in use", extra={"settings": name})
         return left_over

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,7 +31,6 @@ from gateway.state.ledger_store import LedgerUnavailable
 
 if TYPE_CHECKING:
     from gateway.app import Instance
-    from gateway.settings.models import Settings
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,14 @@ LONGEST_ALLOWANCE_SECONDS = 7 * 86400.0
 Words = Mapping[str, object]
 
 _OVER = "%s is decided already; --until goes only with a hold that waits"
+_DONE = {"approve": "approved", "deny": "denied"}
+_SETTINGS = User(os.geteuid(), "the settings")
 _SEE = "see `scim-gateway guard list`"
 _SAID = {
-    "wave-held": "a wave is held: %s would be %d people within the window, and the limit is %d; " + _SEE,
+    "wave-held": "a wave is held: with %s, %d people would lose access within the window; the limit is %d; " + _SEE,
     "wave-waits": "a wave still waits for a decision: it began with %s, with %d people and a limit of %d; " + _SEE,
-    "wave-observed": "a wave passes, for the guard only observes: with %s it is %d people, and the limit is %d",
+    "wave-observed": "a wave passes, for the guard only observes: with %s, %d people lose access within the window; "
+    "the limit is %d",
     "last-attempts": "the client of a held write gives up soon: %s (counted: %d, limit: %d); " + _SEE,
 }
 
@@ -72,9 +75,13 @@ class Desk:
             raise ControlRefused(f"there is no tenant {tenant}; there are {known}")
         views, lag = self._ledger.holds(tenant), self._instance.keeper.lag
         if words.get("tasks") is not True:
-            return {"holds": [_hold(view, lag) for view in views]}
+            return {"holds": [self._show(view, lag) for view in views]}
         names = await self._names_in(views)
-        return {"holds": [_hold(view, lag) | {"tasks": _tasks_shown(view, names, lag)} for view in views]}
+        return {"holds": [self._show(view, lag) | {"tasks": _tasks_shown(view, names, lag)} for view in views]}
+
+    def _show(self, view: HoldView, lag: float) -> dict[str, object]:
+        tenant = self._instance.settings.tenants.get(view.tenant)
+        return _hold(view, lag) | {"mode": "off" if tenant is None else tenant.guard.mode}
 
     async def _names_in(self, views: tuple[HoldView, ...]) -> Mapping[tuple[str, str], str]:
         """By tenant and path, names of those of whom the client sent only an id."""
@@ -135,7 +142,10 @@ class Desk:
                 raise ControlRefused(f"there is no hold {hold} any more") from error
             except HoldIsOver as error:
                 raise ControlRefused(_OVER % hold) from error
-        self._announce("wave-decided", view.tenant, {"hold": hold, **details, "changed": len(decided.changed)})
+        said = f"{hold}: {len(decided.changed)} held writes {_DONE[ruling]} by {user.name}: {details['reason']}"
+        log.warning("%s", said, extra={"tenant": view.tenant, "hold": hold})
+        changed = {"changed": len(decided.changed), "text": said}
+        self._announce("wave-decided", view.tenant, {"hold": hold, **details, **changed})
         await self._keep()
         return {"hold": hold, "changed": len(decided.changed), "said": _said(decided)}
 
@@ -177,17 +187,21 @@ class Desk:
         await self._instance.recording.notice(event.kind, tenant=event.tenant_name, **details)
         self._announce(event.kind, event.tenant_name, {**details, "text": said})
 
-    async def let_go(self, settings: Settings) -> None:
-        """End the holds of tenants whose guard holds nothing any more: what waits passes undecided."""
-        keeper = self._instance.keeper
-        for name, tenant in settings.tenants.items():
-            if keeper.ledger is None or tenant.guard.mode == "hold":
+    async def let_go(self) -> None:
+        """Approve what waits where the settings hold nothing (any more), on record; at the start and after a reload.
+
+        Else the mode would let a held write and its successors pass in whatever order they come again.
+        """
+        ledger = self._instance.keeper.ledger
+        for view in ledger.holds() if ledger is not None else ():
+            tenant = self._instance.settings.tenants.get(view.tenant)
+            if tenant is None or tenant.guard.mode == "hold" or view.hold.state is not HoldState.OPEN:
                 continue
-            why = f'guard.mode is "{tenant.guard.mode}" now'
-            if keeper.ledger.let_go(name, keeper.now, why):
-                log.warning("a wave is held no more: %s", why, extra={"tenant": name})
-                await self._instance.recording.notice("wave-let-go", tenant=name, why=why)
-                self._announce("wave-let-go", name, {"why": why})
+            words = {"hold": view.hold.id, "reason": f'the guard\'s mode is "{tenant.guard.mode}"'}
+            try:
+                await self.approve(words, _SETTINGS)
+            except ControlRefused as error:
+                log.error("%s still waits: %s", view.hold.id, error)  # noqa: TRY400 - says all
 
     async def expire(self) -> None:
         """Deny what nobody decided in time; to be called every minute or so.
@@ -197,13 +211,15 @@ class Desk:
         ledger = self._instance.keeper.ledger
         if ledger is None:
             return
+        await self.let_go()  # what could not be put on record before
         async with self._one_by_one:
             now = await self._put_overdue_on_record(ledger)
             expired = ledger.expire(now)
         for decided in expired:
             hold, denied = decided.view.hold.id, len(decided.changed)
-            log.error("nobody decided on %s in time: %s held writes are denied", hold, denied)
-            self._announce("wave-expired", decided.view.tenant, {"hold": hold, "denied": denied})
+            said, tenant = f"nobody decided on {hold} in time: {denied} held writes are denied", decided.view.tenant
+            log.error("%s", said, extra={"tenant": tenant, "hold": hold})
+            self._announce("wave-expired", tenant, {"hold": hold, "denied": denied, "text": said})
 
     async def _put_overdue_on_record(self, ledger: Ledger) -> float:
         """Tell of all that end now; the moment by which they do, for others may be due by the time this is written."""
@@ -241,10 +257,10 @@ def _details(words: Words, user: User, ruling: str) -> dict[str, str | int | flo
 
 
 def _said(decided: Decided) -> str:
-    count = len(decided.changed)
     waiting = sum(write.standing is Standing.HELD for write in decided.view.writes)
-    rest = "nothing of it waits any more" if decided.ended or not waiting else f"{waiting} still wait for a decision"
-    return f"{count} held {'write' if count == 1 else 'writes'} decided; {rest}"
+    if decided.ended or not waiting:
+        return "Nothing of it waits for a decision any more."
+    return f"{waiting} more {'waits' if waiting == 1 else 'wait'} for a decision."
 
 
 def _check_decidable(view: HoldView, words: Words) -> None:
@@ -274,7 +290,8 @@ def _hold(view: HoldView, lag: float) -> dict[str, object]:
         "expires_at": hold.expires_at + lag,
         "counted": hold.counted,
         "limit": hold.limit,
-        "held": len(waiting) + (0 if hold.ended_at else hold.beyond),
+        "held": standing.count(Standing.HELD) + (0 if hold.ended_at else hold.beyond),
+        "follow": standing.count(Standing.FOLLOWS),
         "approved": standing.count(Standing.APPROVED),
         "denied": standing.count(Standing.DENIED) + standing.count(Standing.SUPERSEDED),
         "done": hold.done,

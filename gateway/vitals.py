@@ -25,7 +25,7 @@ def checks(instance: Instance) -> dict[str, Check]:
         "certificate": Check(certificate.expires_at > time.time(), _certificate_text(certificate.expires_at)),
         "certificate-files": Check(not certificate.refused, certificate.refused, counts=False),
         "audit": Check(journal.problem is None, journal.problem or ""),
-        "guard": Check(instance.keeper.problem is None, instance.keeper.problem or _guard_text(instance), counts=False),
+        "guard": Check(instance.keeper.problem is None, _guard_text(instance), counts=False),
         "settings": Check(not instance.reload_problem, instance.reload_problem, counts=False),
     }
     for name, state in instance.feeds.states.items():
@@ -49,9 +49,12 @@ def _node_text(upstream: Upstream, node: Node) -> str:
 
 def _guard_text(instance: Instance) -> str:
     ledger = instance.keeper.ledger
+    if instance.keeper.problem is not None:
+        return f"whatever takes access is put off: {instance.keeper.problem}"
     figures = [ledger.figures(name) for name in instance.settings.tenants] if ledger is not None else []
     holds, held = sum(f.open_holds for f in figures), sum(f.held for f in figures)
-    return f"{holds} waves wait for a decision, with {held} writes: scim-gateway guard list" if holds else ""
+    waves = "1 wave waits" if holds == 1 else f"{holds} waves wait"
+    return f"{waves} for a decision, with {held} writes: scim-gateway guard list" if holds else ""
 
 
 def _certificate_text(expires_at: float) -> str:

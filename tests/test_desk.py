@@ -132,7 +132,8 @@ async def test_a_hold_is_shown_as_the_command_line_reads_it() -> None:
     assert (hold.tripped_at, hold.expires_at) == (NOW, NOW + RULES.hold_seconds)
     assert hold.tripped_by == "user.deactivate of d@x.org"
     assert (hold.counted, hold.limit) == (4, 3)
-    assert hold.counts == {"held": 4, "approved": 0, "denied": 0, "done": 0}
+    assert hold.counts == {"held": 3, "approved": 0, "denied": 0, "done": 0}
+    assert (hold.follow, hold.mode) == (1, "hold")
     assert (hold.most_attempts, hold.last_chance) == (2, 0)
     assert (hold.decided_by, hold.decided_at, hold.reason) == ("", None, "")
     assert hold.tasks[0] == Task("off-d", "user.deactivate", "d@x.org", 1, 2, NOW, NOW + 700, "held")
@@ -395,8 +396,8 @@ async def test_a_decision_says_what_still_waits() -> None:
     some = await office.ask("guard.approve", hold=name, reason="asked HR", tasks=["off-d"])
     rest = await office.ask("guard.deny", hold=name, reason="asked HR")
 
-    assert some["said"] == "1 held write decided; 2 still wait for a decision"
-    assert rest["said"] == "2 held writes decided; nothing of it waits any more"
+    assert some["said"] == "2 more wait for a decision."
+    assert rest["said"] == "Nothing of it waits for a decision any more."
 
 
 # By itself ------------------------------------------------------------------------------------------
@@ -461,30 +462,35 @@ async def test_a_hold_that_is_being_decided_as_its_time_ends_does_not_expire_on_
 async def test_without_a_ledger_nothing_expires_and_nothing_is_let_go() -> None:
     office = Office(unreadable="it is damaged")
     await office.instance.desk.expire()
-    await office.instance.desk.let_go(OBSERVED)
+    office.instance.settings = OBSERVED
+    await office.instance.desk.let_go()
 
     assert office.told == []
 
 
-async def test_a_guard_that_holds_no_more_lets_go_of_what_waits_and_tells() -> None:
+async def test_a_guard_that_holds_no_more_approves_what_waits_by_the_settings_and_on_record() -> None:
     office = Office()
     await office.wave()
-    await office.instance.desk.let_go(settings())
+    await office.instance.desk.let_go()
     assert office.told == []
+    office.instance.settings = OBSERVED
     for _ in range(2):
-        await office.instance.desk.let_go(OBSERVED)
+        await office.instance.desk.let_go()
 
-    assert [(line["notice"], line["details"]["tenant"]) for line in office.journal.lines] == [("wave-let-go", "jira")]
-    assert [(event["event"], event["why"]) for event in office.told] == [("wave-let-go", 'guard.mode is "observe" now')]
+    (line,) = office.journal.lines
+    assert (line["notice"], line["details"]["by"]) == ("guard-decision", "the settings")
+    (event,) = office.told
+    assert (event["event"], event["reason"]) == ("wave-decided", 'the guard\'s mode is "observe"')
     assert not office.keeper.books.wave_waits(TENANT)
+    assert office.attempt("d") is Verdict.PASS
 
 
 EVENTS = [
     (GuardEvent(kind, "jira", "hold-1", "user.deactivate", "ada (/Users/1)", 4, 3, 8, RequestId("req-1")), text, level)
     for kind, text, level in (
         ("wave-waits", "still waits for a decision: it began with user.deactivate of ada (/Users/1)", "ERROR"),
-        ("wave-held", "a wave is held: user.deactivate of ada (/Users/1) would be 4 people", "ERROR"),
-        ("wave-observed", "only observes: with user.deactivate of ada (/Users/1) it is 4 people", "WARNING"),
+        ("wave-held", "a wave is held: with user.deactivate of ada (/Users/1), 4 people would lose access", "ERROR"),
+        ("wave-observed", "only observes: with user.deactivate of ada (/Users/1), 4 people lose access", "WARNING"),
         ("last-attempts", "gives up soon: user.deactivate of ada (/Users/1)", "ERROR"),
     )
 ]

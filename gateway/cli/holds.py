@@ -52,6 +52,8 @@ class Hold:
     counted: int  # people, when it tripped
     limit: int
     counts: Mapping[str, int]  # held, approved, denied, done -> tasks
+    follow: int  # later writes to the same resources, which take nothing and wait their turn
+    mode: str  # of the tenant's guard at present; "" when it is not told
     most_attempts: int
     last_chance: int  # tasks whose last attempt comes next
     decided_by: str
@@ -72,6 +74,8 @@ class Hold:
             counted=_number(told, "counted"),
             limit=_number(told, "limit"),
             counts={state: _number(told, state) for state in ("held", "approved", "denied", "done")},
+            follow=_number(told, "follow"),
+            mode=_text(told, "mode"),
             most_attempts=_number(told, "most_attempts"),
             last_chance=_number(told, "last_chance"),
             decided_by=_text(told, "decided_by"),
@@ -104,7 +108,8 @@ def _lines_of(hold: Hold, now: float) -> Iterator[str]:
     by = f" by {printable(hold.tripped_by)}" if hold.tripped_by else ""
     yield f"  tripped   {_since(hold.tripped_at, now)}{by}"
     yield f"  people    {hold.counted} would have lost access within the window; the limit is {hold.limit}"
-    yield f"  tasks     {', '.join(f'{count} {state}' for state, count in hold.counts.items())}"
+    behind = f"; {hold.follow} wait behind them" if hold.follow else ""
+    yield f"  tasks     {', '.join(f'{count} {state}' for state, count in hold.counts.items())}{behind}"
     if hold.counts["held"]:
         yield f"  attempts  up to {hold.most_attempts}; Okta gives a task up after {OKTA_ATTEMPTS}"
     if hold.last_chance:
@@ -112,6 +117,8 @@ def _lines_of(hold: Hold, now: float) -> Iterator[str]:
         yield f"  WARNING   {tasks} for the last time soon: decide before, or they fail in Okta"
     if hold.state == "held" and hold.expires_at is not None:
         yield f"  waits     until {shown(hold.expires_at)} (in {shown_span(hold.expires_at - now)}), then it is denied"
+    if hold.state == "held" and hold.mode in ("observe", "off"):
+        yield f"  NOTE      the guard's mode is {hold.mode} now: what is held will be approved within seconds"
     if hold.decided_by or hold.decided_at is not None:
         yield f"  decided   by {hold.decided_by or _UNKNOWN}, {_since(hold.decided_at, now)}"
     if hold.reason:

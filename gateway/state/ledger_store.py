@@ -177,6 +177,8 @@ class LedgerStore:
         """Why it could not be kept; None when it is."""
         for asked in batch:
             self._owed.update(asked.changes)
+        if not self.path.exists():  # SQLite would go on writing to a file that no start will find
+            return "the file is gone; put it back and restart, or whatever is held is forgotten"
         try:
             _write(self._connection, self._owed, batch[-1].moment)
         except sqlite3.Error as error:

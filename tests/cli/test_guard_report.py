@@ -81,6 +81,16 @@ def test_a_write_is_one_reduction_although_it_has_an_intent_and_an_outcome(tmp_p
     assert (report.people, report.busiest_at) == (2, NOW)  # as the intent has it, when it left
 
 
+def test_a_write_that_takes_nothing_from_anybody_is_no_reduction_whatever_the_guard_said(tmp_path: Path) -> None:
+    nothing = [
+        line(NOW + place, verdict, [], guard={"verdict": verdict}) for place, verdict in enumerate(["pass", "hold"])
+    ]
+    write(tmp_path, line(NOW, "pass", ["u1"]), *nothing)
+    report = told(tmp_path)
+
+    assert (report.tasks["pass"], report.tasks["hold"], report.attempts) == (1, 0, 0)
+
+
 def test_who_was_held_lost_nothing_whatever_else_the_line_says(tmp_path: Path) -> None:
     write(tmp_path, line(NOW, "hold", ["u1"], outcome=""))
 

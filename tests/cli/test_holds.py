@@ -107,3 +107,8 @@ def test_names_from_a_client_cannot_rewrite_the_screen(trick: str) -> None:
 @pytest.mark.parametrize("answer", [{}, {"holds": None}, {"holds": ["x", 1]}, {"holds": [{}]}])
 def test_an_answer_that_says_less_is_shown_as_far_as_it_goes(answer: dict[str, Any]) -> None:
     assert page_of(holds_of(answer), NOW, with_tasks=True)
+
+
+@pytest.mark.parametrize(("mode", "noted"), [("hold", False), ("observe", True), ("off", True)])
+def test_a_hold_that_the_settings_do_not_keep_any_more_says_so(mode: str, noted: bool) -> None:
+    assert (f"the guard's mode is {mode} now" in page({"id": "hold-1", "state": "held", "mode": mode})) == noted

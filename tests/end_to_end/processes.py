@@ -59,10 +59,19 @@ class Served:
             return await self.process.wait()
 
 
+GUARD = "guard = { directory_size = 1000 }"
+
+
 def write_settings(
-    directory: Path, upstream: str | tuple[str, ...], port: int, admin_port: int, *, more: str = ""
+    directory: Path,
+    upstream: str | tuple[str, ...],
+    port: int,
+    admin_port: int,
+    *,
+    guard: str | None = GUARD,
+    more: str = "",
 ) -> Path:
-    """A settings file with everything that it names; `more` is appended."""
+    """A settings file with everything that it names; `more` is appended, with its own guard where `guard` is None."""
     certificates = make_development_certificates(directory / "tls", ("localhost",))
     write_private(directory / "secret", UPSTREAM_TOKEN)
     nodes = json.dumps([upstream] if isinstance(upstream, str) else upstream)
@@ -84,7 +93,7 @@ directory = "audit"
 path = "{PATH}"
 upstream = {nodes}
 upstream_token_file = "secret"
-guard = {{ directory_size = 1000 }}
+{guard or ""}
 [[tenants.jira.credentials]]
 name = "okta-2027"
 token_sha256 = "{sha256(TOKEN)}"
@@ -95,11 +104,11 @@ token_sha256 = "{sha256(TOKEN)}"
 
 @asynccontextmanager
 async def serving(
-    directory: Path, *upstream: str, words: tuple[str, ...] = (), more: str = ""
+    directory: Path, *upstream: str, words: tuple[str, ...] = (), guard: str | None = GUARD, more: str = ""
 ) -> AsyncIterator[Served]:
     """A process that serves, until the block ends; `more` is appended to its settings."""
     port, admin_port = unused_port(), unused_port()
-    file = write_settings(directory, upstream, port, admin_port, more=more)
+    file = write_settings(directory, upstream, port, admin_port, guard=guard, more=more)
     process = await start("serve", "--config", str(file), *words)
     served = Served(process, directory, port, admin_port)
     try:

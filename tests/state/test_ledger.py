@@ -283,17 +283,6 @@ def test_downtime_makes_no_window_empty_and_no_client_late() -> None:
     assert weigh(later, off("d"), 50_050.0).verdict is HOLD
 
 
-def test_a_guard_that_holds_nothing_any_more_leaves_nobody_waiting() -> None:
-    ledger, _ = wave("abcde")
-    weigh(ledger, on("d"), 1.0)
-
-    assert ledger.let_go(TENANT, 2.0, "the mode is observe")
-    assert not ledger.let_go(TENANT, 3.0, "the mode is observe")
-    assert ledger.holds()[0].hold.decisions[-1].ruling is Ruling.LET_GO
-    assert ledger.is_quiet(TENANT)
-    assert weigh(ledger, on("d"), 4.0).verdict is PASS
-
-
 def test_a_hold_ends_only_with_its_last_held_write() -> None:
     ledger, hold_id = wave("abcde")
     assert not ledger.approve(hold_id, signed(1.0), ["off-d"]).ended

@@ -272,3 +272,13 @@ async def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path / "ledger.db", 65534, 65534)
 
     assert "belongs to user 65534" in await refused(tmp_path / "ledger.db")
+
+
+async def test_a_file_that_was_removed_keeps_nothing_and_that_is_said(tmp_path: Path) -> None:
+    ledger, _ = wave("abcd")
+    async with LedgerStore(tmp_path / "ledger.db") as store:
+        (tmp_path / "ledger.db").unlink()
+        with pytest.raises(LedgerUnavailable, match="the file is gone"):
+            await store.save(ledger.take_changes(), AT)
+
+        assert store.problem is not None

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.exchange import Client, Delivery, Judgement, Operation, Outcome, RequestId, Trail, Verdict
 from gateway.refusal import Reason, Refusal
@@ -31,6 +31,7 @@ __all__ = ["Ask", "Directories", "GuardEvent", "Guarding", "Names"]
 log = logging.getLogger(__name__)
 
 # Whoever gets another answer does not try again by itself; 499 is for whoever has hung up, and got none.
+_NO_LIMIT = 1_000_000_000
 COMES_BACK = (429, 499, 503)
 _EXECUTED = {Outcome.EXECUTED: True, Outcome.NOT_EXECUTED: False, Outcome.UNKNOWN: None}
 _VERDICTS = {
@@ -76,9 +77,11 @@ class Guarding:
             Refusal: the upstream was asked who is in a group, and this is why it did not answer.
         """
         guard, takes, ledger = client.tenant.guard, operation.takes, self._keeper.ledger
-        if guard.mode == "off":
+        bound = guard.mode != "hold" and _is_bound(operation, client, resource, ledger)
+        if guard.mode == "off" and not bound:
             return None
-        passes_unseen = guard.mode == "observe" or ledger is None or ledger.is_quiet(client.tenant_name)
+        quiet = guard.mode != "hold" or ledger is None or ledger.is_quiet(client.tenant_name)
+        passes_unseen = quiet and not bound
         if takes is None and passes_unseen:
             return None
         loss = takes.loss.value if takes is not None else ""
@@ -101,7 +104,8 @@ class Guarding:
             why = self._keeper.problem or ""
             blind = guard.mode == "hold"
             return Judgement(Verdict.HOLD, loss, lost, note=why, reason=Reason.GUARD_UNAVAILABLE) if blind else None
-        return await self._judge(ledger, _write(operation, client, resource, lost, request_id), loss, client)
+        write = _write(operation, client, resource, lost, request_id)
+        return await self._judge(ledger, write, loss, client, bound=bound)
 
     def tell_what_waits(self) -> None:
         """After a start: a crash may have come between a hold and those who are to hear of it."""
@@ -127,11 +131,11 @@ class Guarding:
         over = trail.answer is not None and trail.answer.status not in COMES_BACK
         ledger.settle(trail.client.tenant_name, judgement.reservation, executed, self._keeper.now, over=over)
 
-    async def _judge(self, ledger: Ledger, write: Write, loss: str, client: Client) -> Judgement:
+    async def _judge(self, ledger: Ledger, write: Write, loss: str, client: Client, *, bound: bool) -> Judgement:
         guard, tenant_name = client.tenant.guard, client.tenant_name
-        rules = self._rules(client)
+        rules = replace(self._rules(client), people=_NO_LIMIT, directory=None) if bound else self._rules(client)
         now = self._keeper.now
-        if guard.mode == "observe":
+        if guard.mode != "hold" and not bound:
             weighed = ledger.observe(tenant_name, write, rules, now)
         else:
             weighed = ledger.weigh(tenant_name, write, rules, now, self._next_hold)
@@ -161,7 +165,7 @@ class Guarding:
         self, ledger: Ledger, judgement: Judgement, tenant_name: str, guard: GuardSection, why: str
     ) -> Judgement:
         """SECURITY: what could not be kept would be forgotten by a crash, and a wave would pass in two halves."""
-        if judgement.reason is not None or not judgement.lost or guard.mode == "observe":
+        if judgement.reason is not None or not judgement.lost or guard.mode != "hold":
             return judgement
         self._release(ledger, judgement, tenant_name)
         return Judgement(
@@ -188,6 +192,18 @@ class Guarding:
             self.on_event(event)
 
 
+def _is_bound(operation: Operation, client: Client, resource: str | None, ledger: Ledger | None) -> bool:
+    """Whether a write has to wait for others, or was denied, though its guard holds nothing now: see `Desk.let_go`."""
+    if ledger is None or ledger.is_quiet(client.tenant_name):
+        return False
+    task = _task(operation, operation.address.path, client)
+    return ledger.binds(client.tenant_name, task, _key(operation, client, resource))
+
+
+def _key(operation: Operation, client: Client, resource: str | None) -> str:
+    return resource or f"{client.tenant_name} {operation.address.path}"
+
+
 def _new_hold() -> str:
     return f"hold-{secrets.token_hex(4)}"
 
@@ -199,7 +215,7 @@ def _write(
     name = operation.resource_name or (operation.people[0].user_name if len(operation.people) == 1 else None)
     return Write(
         task=_task(operation, where, client),
-        resource=resource or f"{client.tenant_name} {where}",
+        resource=_key(operation, client, resource),
         operation=operation.name,
         people=frozenset(lost),
         request_id=request_id,

@@ -13,14 +13,11 @@ from gateway.state.ledger.values import (
     LIVE,
     REFUSED,
     WAITING,
-    Decision,
     Figures,
     Flight,
     HeldWrite,
     Hold,
-    HoldState,
     HoldView,
-    Ruling,
     Standing,
     Terms,
     Verdict,
@@ -54,6 +51,10 @@ class Book:
     def is_quiet(self) -> bool:
         """Whether a write that takes nothing passes for certain."""
         return self.open_hold is None and not self.writes
+
+    def binds(self, task: str, resource: str) -> bool:
+        """Whether what is remembered has a say in a write: its earlier attempts, or those before it on its resource."""
+        return task in self.writes.by_task or self.writes.concern(resource)
 
     # Weighing ---------------------------------------------------------------------------------------
 
@@ -333,17 +334,6 @@ class Book:
         self.window.lift(seconds)
         for held in [held for held in self.writes.by_task.values() if held.standing in LIVE]:
             self.keep(replace(held, last_at=held.last_at + seconds))
-
-    def let_go(self, now: float, why: str) -> bool:
-        """The guard holds nothing any more: whoever waits is judged no more. Whether that ended a hold."""
-        hold = self.open_hold
-        for held in [held for held in self.writes.by_task.values() if held.standing in LIVE]:
-            self._drop(held)
-        if hold is None:
-            return False
-        decision = Decision(Ruling.LET_GO, "", why, now, len(self.writes))
-        self.set_hold(replace(hold, state=HoldState.DECIDED, ended_at=now, decisions=(*hold.decisions, decision)))
-        return True
 
 
 _NOTES = {

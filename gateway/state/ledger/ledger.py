@@ -52,6 +52,11 @@ class Ledger:
         book = self._books.get(tenant)
         return book is None or book.is_quiet
 
+    def binds(self, tenant: str, task: str, resource: str) -> bool:
+        """Whether what is remembered has a say in a write, also where nothing new is held."""
+        book = self._books.get(tenant)
+        return book is not None and book.binds(task, resource)
+
     def wave_waits(self, tenant: str) -> bool:
         """Whether a hold of this tenant is open."""
         book = self._books.get(tenant)
@@ -88,11 +93,6 @@ class Ledger:
         """After a start: for so long no process ran."""
         for book in self._books.values():
             book.was_away(seconds)
-
-    def let_go(self, tenant: str, now: float, why: str) -> bool:
-        """A tenant's guard holds nothing any more; whether it held something."""
-        book = self._books.get(tenant)
-        return book is not None and book.let_go(now, why)
 
     def approve(self, hold_id: str, signature: Signature, tasks: Collection[str] | None = None) -> Decided:
         """Let held writes pass when they come again: these, or all that wait (once it is over: all that were denied).

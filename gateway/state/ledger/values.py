@@ -123,7 +123,6 @@ class Ruling(Enum):
     RAISE_THRESHOLD = "raise-threshold"
     DENY = "deny"
     EXPIRE = "expire"
-    LET_GO = "let-go"  # the settings hold nothing any more
 
 
 @dataclass(frozen=True, slots=True)
