@@ -51,7 +51,7 @@ async def test_a_wave_that_waits_is_shown_and_leaves_the_instance_ready(tmp_path
             "guard_directory_people": 2000,
         }  # fmt: skip
         assert (check.ok, check.counts) == (True, False)
-        assert check.text == "1 waves wait for a decision, with 2 writes: scim-gateway guard list"
+        assert check.text == "1 wave waits for a decision, with 2 writes: scim-gateway guard list"
         assert guard_gauges(built) == no_gauges | {
             "guard_holds": 1, "guard_held_writes": 2, "guard_held_writes_near_their_end": 1
         }  # fmt: skip
