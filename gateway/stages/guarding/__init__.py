@@ -31,6 +31,7 @@ __all__ = ["Ask", "Directories", "GuardEvent", "Guarding", "Names"]
 log = logging.getLogger(__name__)
 
 # Whoever gets another answer does not try again by itself; 499 is for whoever has hung up, and got none.
+NOBODY: tuple[str, ...] = ()
 _NO_LIMIT = 1_000_000_000
 COMES_BACK = (429, 499, 503)
 _EXECUTED = {Outcome.EXECUTED: True, Outcome.NOT_EXECUTED: False, Outcome.UNKNOWN: None}
@@ -76,36 +77,49 @@ class Guarding:
         Raises:
             Refusal: the upstream was asked who is in a group, and this is why it did not answer.
         """
-        guard, takes, ledger = client.tenant.guard, operation.takes, self._keeper.ledger
+        guard, ledger = client.tenant.guard, self._keeper.ledger
         bound = guard.mode != "hold" and _is_bound(operation, client, resource, ledger)
         if guard.mode == "off" and not bound:
             return None
-        quiet = guard.mode != "hold" or ledger is None or ledger.is_quiet(client.tenant_name)
-        passes_unseen = quiet and not bound
-        if takes is None and passes_unseen:
-            return None
-        loss = takes.loss.value if takes is not None else ""
-        try:
-            lost, exempt = await _lost(takes, operation, client, ask) if takes is not None else ((), False)
-        except Refusal as refusal:
-            if guard.mode == "hold":
-                raise
-            # Whoever only observes stands in nobody's way.
-            about = {"tenant": client.tenant_name, "request": request_id}
-            log.warning("who loses access by %s is not known: %s", operation.name, refusal.note, extra=about)
-            return Judgement(Verdict.PASS, loss, note=refusal.note)
-        if exempt:
-            return Judgement(Verdict.EXEMPT, loss, lost)
-        if not lost and passes_unseen:
-            return Judgement(Verdict.PASS, loss)
-        if lost and self.directories.size_of(client.tenant_name, client.tenant) is None:
-            await self.directories.learn(client.tenant_name, ask)
+        unseen = not bound and (guard.mode != "hold" or ledger is None or ledger.is_quiet(client.tenant_name))
+        loss, lost = "", NOBODY
+        if operation.takes is None:
+            if unseen:
+                return None
+        else:
+            loss = operation.takes.loss.value
+            found = await _find(operation, operation.takes, client, request_id, ask)
+            if isinstance(found, Judgement):
+                return found
+            lost = found
+            if not lost and unseen:
+                return Judgement(Verdict.PASS, loss)
+            if self.directories.size_of(client.tenant_name, client.tenant) is None:
+                await self.directories.learn(client.tenant_name, ask)
         if ledger is None:
-            why = self._keeper.problem or ""
-            blind = guard.mode == "hold"
-            return Judgement(Verdict.HOLD, loss, lost, note=why, reason=Reason.GUARD_UNAVAILABLE) if blind else None
+            return self._blind(loss, lost, guard)
+        if lost and guard.mode == "hold" and (judgement := self._let_pass(ledger, operation, client, resource, lost)):
+            return await self._kept(ledger, judgement, client)
         write = _write(operation, client, resource, lost, request_id)
         return await self._judge(ledger, write, loss, client, bound=bound)
+
+    def _blind(self, loss: str, lost: tuple[str, ...], guard: GuardSection) -> Judgement | None:
+        """Without a ledger nobody can count."""
+        if guard.mode != "hold":
+            return None
+        why = self._keeper.problem or ""
+        return Judgement(Verdict.HOLD, loss, lost, note=why, reason=Reason.GUARD_UNAVAILABLE)
+
+    def _let_pass(
+        self, ledger: Ledger, operation: Operation, client: Client, resource: str | None, lost: tuple[str, ...]
+    ) -> Judgement | None:
+        """The short way of most writes: nothing is held, and this is no wave."""
+        key, rules = _key(operation, client, resource), self._rules(client)
+        passed = ledger.let_pass(client.tenant_name, frozenset(lost), key, rules, self._keeper.now)
+        if passed is None or operation.takes is None:
+            return None
+        counted, limit, reservation = passed
+        return Judgement(Verdict.PASS, operation.takes.loss.value, lost, counted, limit, None, 1, reservation)
 
     def tell_what_waits(self) -> None:
         """After a start: a crash may have come between a hold and those who are to hear of it."""
@@ -143,13 +157,16 @@ class Guarding:
             self._next_hold = _new_hold()
         if weighed.tripped or weighed.warning_due:
             self._tell(weighed, write, tenant_name)
-        judgement = _judgement(weighed, write, loss, guard)
+        return await self._kept(ledger, _judgement(weighed, write, loss, guard), client)
+
+    async def _kept(self, ledger: Ledger, judgement: Judgement, client: Client) -> Judgement:
+        """What the ledger said, once it is on disk."""
         try:
             await self._keeper.keep()
         except LedgerUnavailable as error:
-            return self._without_a_record(ledger, judgement, tenant_name, guard, str(error))
+            return self._without_a_record(ledger, judgement, client.tenant_name, client.tenant.guard, str(error))
         except BaseException:  # cut short: nobody gets to know the reservation, so nobody would settle it
-            self._release(ledger, judgement, tenant_name)
+            self._release(ledger, judgement, client.tenant_name)
             raise
         return judgement
 
@@ -238,6 +255,27 @@ def _task(operation: Operation, where: str, client: Client) -> str:
             parts += sorted(person.id or "" for person in operation.people)
             parts += sorted(takes.people) if takes else ()
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+async def _find(
+    operation: Operation, takes: Taking, client: Client, request_id: RequestId, ask: Ask
+) -> tuple[str, ...] | Judgement:
+    """Whose access a write takes; or the whole judgement, where nobody has to count.
+
+    Raises:
+        Refusal: the upstream did not say who is in the group.
+    """
+    loss = takes.loss.value
+    try:
+        lost, exempt = await _lost(takes, operation, client, ask)
+    except Refusal as refusal:
+        if client.tenant.guard.mode == "hold":
+            raise
+        # Whoever only observes stands in nobody's way.
+        about = {"tenant": client.tenant_name, "request": request_id}
+        log.warning("who loses access by %s is not known: %s", operation.name, refusal.note, extra=about)
+        return Judgement(Verdict.PASS, loss, note=refusal.note)
+    return Judgement(Verdict.EXEMPT, loss, lost) if exempt else lost
 
 
 async def _lost(takes: Taking, operation: Operation, client: Client, ask: Ask) -> tuple[tuple[str, ...], bool]:

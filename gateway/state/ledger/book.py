@@ -18,6 +18,7 @@ from gateway.state.ledger.values import (
     HeldWrite,
     Hold,
     HoldView,
+    Passed,
     Standing,
     Terms,
     Verdict,
@@ -57,6 +58,23 @@ class Book:
         return task in self.writes.by_task or self.writes.concern(resource)
 
     # Weighing ---------------------------------------------------------------------------------------
+
+    def let_pass(self, people: frozenset[str], resource: str, rules: Rules, now: float) -> Passed | None:
+        """What `weigh` would say of any write that takes access from these people, at a fraction of the price.
+
+        None unless nothing is held, and this is no wave.
+        """
+        if not self.is_quiet or now < self.terms.pass_until:
+            return None
+        self.window_seconds = rules.window_seconds
+        self._forget("lost", self.window, now - rules.window_seconds)
+        limit = self._limit(rules, now)
+        counted = self.window.count + self.window.added_by(people)
+        if counted > limit:
+            return None
+        "".join((resource, *people)).encode()  # SECURITY: as of every `Write`
+        self.window.reserve(people)
+        return counted, limit, self._take_off(Flight(people, resource, None, self.writes.next_sequence()))
 
     def weigh(self, write: Write, rules: Rules, now: float, new_hold_id: str) -> Weighed:
         """The verdict on one attempt at a write, and its reservation if it passes: one step, so none slips between."""

@@ -11,7 +11,7 @@ from gateway.state.ledger.deciding import Decided, Signature
 from gateway.state.ledger.images import restore, rows_of, value_in
 from gateway.state.ledger.limits import Rules
 from gateway.state.ledger.rows import Changes, Key, Value
-from gateway.state.ledger.values import Figures, Hold, HoldState, HoldView, Weighed, Write
+from gateway.state.ledger.values import Figures, Hold, HoldState, HoldView, Passed, Weighed, Write
 
 MAX_WRITES = 20_000  # that are remembered, for a tenant: some 16 MB, and a quarter of a second for a decision on all
 
@@ -68,6 +68,10 @@ class Ledger:
         `new_hold_id` is the name of the hold if this write trips one.
         """
         return self._book(tenant).weigh(write, rules, now, new_hold_id)
+
+    def let_pass(self, tenant: str, people: frozenset[str], resource: str, rules: Rules, now: float) -> Passed | None:
+        """What `weigh` would say of any write that takes access from these people, if that is plain; else None."""
+        return self._book(tenant).let_pass(people, resource, rules, now)
 
     def observe(self, tenant: str, write: Write, rules: Rules, now: float) -> Weighed:
         """Let a write pass, and say what `weigh` would have done; by a window of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 LAST_ATTEMPTS_FROM = 8  # Okta gives a task up after ten attempts
 SHORTEST_PATIENCE_SECONDS = 1500.0  # a hold sends its client away for up to 1200 s, and clients are late
@@ -94,6 +95,10 @@ class Weighed:
     last_chance: bool = False  # the next attempt may be the client's last, or this one was
     reservation: int | None = None  # to be settled once the outcome is known
     note: str = ""  # for operators
+
+
+Passed: TypeAlias = "tuple[int, int, int]"
+"""Of a write that passes: people counted, the limit, and the reservation."""
 
 
 @dataclass(frozen=True, slots=True)
