@@ -15,7 +15,7 @@ from gateway.admin import Admin
 from gateway.caller import Ourselves
 from gateway.desk import Desk
 from gateway.exchange import Delivery
-from gateway.journal import Journal, exclusive
+from gateway.journal import Journal, Rotation, exclusive
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.server.control import SOCKET_NAME, ControlSocket
@@ -29,6 +29,7 @@ from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, op
 from gateway.stages.guarding import Directories, GuardEvent, Guarding
 from gateway.stages.identity import FeedInvalid, Feeds, Identity, own_authorities
 from gateway.stages.recording import Recording
+from gateway.stages.recording.upkeep import Upkeep
 from gateway.state.failures import Failures
 from gateway.state.keeper import Keeper
 from gateway.state.last_use import LastUse
@@ -76,11 +77,12 @@ class Instance:
         self.failures, self.last_use = Failures(), LastUse()
         self.feeds = Feeds.of(settings)
         self.upstreams: dict[str, Upstream] = {}
-        self.journal = Journal(settings.audit.directory)
+        self.journal = Journal(settings.audit.directory, instance=socket.gethostname(), rotation=_rotation(settings))
         self.metrics = Metrics(settings.tenants, version=__version__)
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
+        self.upkeep = Upkeep(self.journal, self.recording, self.metrics, keep_days=settings.audit.keep_days)
         self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
         self.guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
         self.guarding = Guarding(self.keeper, Directories(time.monotonic))
@@ -109,10 +111,12 @@ class Instance:
 
         Raises:
             DirectoryInUse: another instance has the state or the audit directory.
+            KeyUnusable: the audit log cannot be signed with the key that there is.
             OSError: a port is taken, or a file or directory cannot be used.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(exclusive(self.settings.gateway.state_directory))
+            await self.upkeep.begin(self.settings.audit.key_file, self.settings.gateway.state_directory)
             await stack.enter_async_context(self.journal)
             await stack.enter_async_context(self.keeper)
             await self._open(stack)
@@ -129,6 +133,7 @@ class Instance:
                     task.cancel()
             await self.recording.flush(at_end=True)
             await self.recording.notice("stop")
+            await self.upkeep.checkpoint()
             log.info("stopped")
 
     # Starting --------------------------------------------------------------------------------------
@@ -165,14 +170,9 @@ class Instance:
         )
 
     async def _note_start(self) -> None:
-        for torn in self.journal.torn:
-            await self.recording.notice(
-                "torn-line-set-aside",
-                segment=torn.segment.name,
-                set_aside=torn.set_aside.name,
-                size_bytes=torn.size_bytes,
-            )
+        await self.upkeep.note_what_was_found()
         await self.recording.notice("start", version=__version__, settings=digest(self.settings))
+        await self.upkeep.checkpoint()
         self.guarding.tell_what_waits()
         await self.desk.let_go()
         self._note_settings_in_use()
@@ -184,6 +184,7 @@ class Instance:
             self._probe(),
             self._note_transitions(),
             *rounds.of_the_guard(self),
+            self.upkeep.run(),
             self._tick(),
             self._reload_on_request(),
         )
@@ -315,6 +316,11 @@ def _webhook(alerts: AlertsSection) -> Webhook | None:
     return Webhook(alerts.webhook_url, token.get_secret_value() if token else None, WEBHOOK_SECONDS)
 
 
+def _rotation(settings: Settings) -> Rotation:
+    audit = settings.audit
+    return Rotation(audit.max_segment_mib << 20, audit.max_segment_hours * 3600.0)
+
+
 def digest(settings: Settings) -> str:
     """A short name of settings, by their content; secrets are in it only as digests and stars."""
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
@@ -326,6 +332,10 @@ def _fixed(settings: Settings) -> Mapping[str, object]:
         "listen.address": settings.listen.address,
         "admin.address": settings.admin.address,
         "audit.directory": settings.audit.directory,
+        "audit.key_file": settings.audit.key_file,
+        "audit.max_segment_mib": settings.audit.max_segment_mib,
+        "audit.max_segment_hours": settings.audit.max_segment_hours,
+        "audit.keep_days": settings.audit.keep_days,
         "alerts": settings.alerts,
     }
 

@@ -25,6 +25,7 @@ WITHOUT_UNIT = {
     "scim_gateway_turns_waiting",
     "scim_gateway_source_feed_networks",
     "scim_gateway_source_feed_refused",
+    "scim_gateway_audit_lines",
     "scim_gateway_config_last_reload_successful",
     "scim_gateway_draining",
     "scim_gateway_guard_holds",

@@ -3,13 +3,16 @@
 Every line is ASCII (control, bidirectional and other odd characters show as escapes), at most MAX_LINE_BYTES
 long, ends in a newline and holds these keys; what is not known is left out:
 
-    seq, v, time, instance    the line's number, without gaps; 1; RFC 3339 in UTC; which instance
+    seq, v, time, instance    the line's number, without gaps; 2 (1: without `prev`); RFC 3339 in UTC; which instance
     event                     intent      a write is about to leave
                               outcome     what became of a request that was understood and allowed
                               refusal     a request was turned away before that
                               unparsed    bytes never became a request
                               suppressed  `count` refusals of strangers at `address` have no line of their own
                               notice      something about the gateway: `notice` says what, `details` more
+                              segment     a file begins: `segment` is its number, `first` its first line's, `size` and
+                                          `edge` the Merkle tree of all chained lines before (see `audit.merkle`)
+                              interrupted a write was about to leave when the gateway ended: line `intent` says more
     request, address          the request's id; the network address it came from
     tenant, credential        the tenant that was asked for; the name of the credential that was accepted
     method, path, query       as it came; names of query parameters only; path only where `resource` is not known
@@ -28,6 +31,7 @@ long, ends in a newline and holds these keys; what is not known is left out:
     seconds                   how long each stage took
     bytes_in, bytes_out       sizes of the request's and the answer's body
     people_total, ...         how many there were, when a list was too long to be shown whole
+    prev                      the digest of the line before; always the last key (see `audit.chain`)
 
 Values of attributes, bodies, query values and credentials never get here.
 """
@@ -43,10 +47,11 @@ from urllib.parse import unquote
 
 import orjson
 
+from gateway.audit.merkle import Tree
 from gateway.exchange import Answer, Attempt, Judgement, Operation, Trail, Unparsed
 
 MAX_LINE_BYTES = 65_536  # what log shippers take as one line
-_NUMBER_BYTES = 32  # what `numbered` adds at most
+_LINK_BYTES = 128  # what the chain adds at most: the number and `prev`
 
 Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Mapping[str, Value] | None"
 
@@ -69,6 +74,7 @@ _ENTRA_FLAGS = (
     "azureadscimpatch2017",
     "azureadscimpatch062020",
 )  # how it was told to spell a PATCH
+_INTERRUPTED = ("request", "address", "tenant", "credential", "operation", "resource", "people", "lost")
 _PARAMETERS = frozenset((*_SCIM_PARAMETERS, *_ENTRA_FLAGS))
 
 
@@ -123,9 +129,17 @@ def notice_line(kind: str, details: Mapping[str, Value], *, now: float, instance
     return _line(_head("notice", now, instance) | {"notice": kind, "details": details})
 
 
-def numbered(line: bytes, sequence: int) -> bytes:
-    """A line with its number, which it gets when it is written: lines that fail leave no gap."""
-    return b'{"seq":%d,%b' % (sequence, line[1:])
+def segment_line(number: int, first: int, tree: Tree, *, now: float, instance: str) -> bytes:
+    """A segment begins with line `first`, after a tree of all chained lines so far."""
+    edge = tuple([node.hex() for node in tree.edge])
+    begun: dict[str, Value] = {"segment": number, "first": first, "size": tree.size, "edge": edge}
+    return _encode(_head("segment", now, instance) | begun) + b"\n"
+
+
+def interrupted_line(intent: Mapping[str, Value], *, now: float, instance: str) -> bytes:
+    """What an intent asked for was under way when the gateway ended, and nothing on record says what became of it."""
+    told = {key: intent[key] for key in _INTERRUPTED if key in intent}
+    return _line(_head("interrupted", now, instance) | told | {"intent": intent.get("seq"), "outcome": "unknown"})
 
 
 def read_sequence(line: bytes) -> int | None:
@@ -140,7 +154,7 @@ def read_sequence(line: bytes) -> int | None:
 
 def _head(event: str, now: float, instance: str) -> dict[str, Value]:
     time = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
-    return {"v": 1, "time": time, "instance": instance, "event": event}
+    return {"v": 2, "time": time, "instance": instance, "event": event}
 
 
 def _ask(record: dict[str, Value], trail: Trail) -> None:
@@ -248,7 +262,7 @@ def _line(record: Mapping[str, Value]) -> bytes:
     if line is None:
         for max_chars, max_items in _BOUNDS:
             line = _encode(_bounded(record, max_chars, max_items))
-            if len(line) < MAX_LINE_BYTES - _NUMBER_BYTES:
+            if len(line) < MAX_LINE_BYTES - _LINK_BYTES:
                 break
     return (line or b"") + b"\n"
 

@@ -15,7 +15,7 @@ import click
 from gateway.app import FeedInvalid, Instance
 from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
 from gateway.cli.logs import configure_logging
-from gateway.journal import DirectoryInUse
+from gateway.journal import DirectoryInUse, KeyUnusable
 from gateway.settings.models import Settings
 from gateway.settings.problems import SettingsInvalid
 from gateway.settings.reading import examine, read_settings
@@ -57,7 +57,7 @@ def command(*, config: Path, log_level: str, loop: str) -> None:
     except SettingsInvalid as error:
         show_problems(config, error.problems)
         sys.exit(EXIT_INVALID)
-    except (DirectoryInUse, FeedInvalid, OSError, RuntimeError) as error:
+    except (DirectoryInUse, FeedInvalid, KeyUnusable, OSError, RuntimeError) as error:
         log.critical("the gateway cannot start: %s", _said(error))
         sys.exit(EXIT_UNUSABLE)
 

@@ -18,10 +18,13 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
+from gateway.audit.chain import Link
+from gateway.audit.tampering import Finding
 from gateway.journal.disk import Disk
+from gateway.journal.interrupted import Intent, interrupted
 from gateway.journal.locks import exclusive
 from gateway.journal.recovery import TornTail
-from gateway.journal.segments import Segments
+from gateway.journal.segments import Rotation, Segments
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +51,17 @@ class Journal:
         self,
         directory: Path,
         *,
-        max_segment_bytes: int = 64 << 20,
+        instance: str = "",
+        rotation: Rotation | None = None,
         time_limit_seconds: float = 5.0,
         disk: Disk | None = None,
     ) -> None:
         self.directory = directory
         self.problem: str | None = None  # why the last append failed; None while all is well
         self.torn: tuple[TornTail, ...] = ()  # what was set aside when the journal was opened
-        self._max_segment_bytes = max_segment_bytes
+        self.broken: Finding | None = None  # the last segment's chain did not hold when it was opened
+        self.interrupted: tuple[Intent, ...] = ()  # writes that were under way when the last run ended
+        self._instance, self._rotation = instance, rotation or Rotation()
         self._time_limit_seconds = time_limit_seconds
         self._disk = disk or Disk()
         self._stack = ExitStack()
@@ -92,8 +98,19 @@ class Journal:
             async with asyncio.timeout(self._time_limit_seconds):
                 await self._ended.wait()
 
+    @property
+    def link(self) -> Link:
+        """The end of what is on record, whose tree a checkpoint signs."""
+        return self._segments.link if self._segments else Link()
+
+    @property
+    def segment(self) -> int:
+        """The number of the segment that is written to."""
+        return self._segments.number if self._segments else 0
+
     async def append(self, line: bytes) -> None:
-        """Put one line on record: it would survive a power cut once this returns. It is numbered as it is written.
+        """Put one line on record: it would survive a power cut once this returns. It is numbered and chained as it is
+        written.
 
         After a failure the line is not there, but for one case: a disk too slow for the time limit may still take it
         later. The next append tries afresh.
@@ -156,9 +173,11 @@ class Journal:
     def _open(self) -> None:
         with ExitStack() as stack:
             stack.enter_context(exclusive(self.directory))
-            segments = Segments(self.directory, max_segment_bytes=self._max_segment_bytes, disk=self._disk)
+            segments = Segments(self.directory, rotation=self._rotation, disk=self._disk, instance=self._instance)
             stack.callback(segments.close)
-            self._segments, self.torn, self._stack = segments, segments.torn, stack.pop_all()
+            self.torn, self.broken = segments.torn, segments.broken
+            self.interrupted = interrupted(self.directory)
+            self._segments, self._stack = segments, stack.pop_all()
 
     def _write_batches(self) -> None:
         segments = self._segments

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, walk
 from gateway.audit.lines import read_sequence
+from gateway.audit.merkle import Tree, grown, leaf
+from gateway.audit.tampering import Finding, Kind, diagnose
 from gateway.journal.disk import Disk
 
 _NAME = re.compile(r"audit-(\d{6,})\.jsonl")
@@ -24,16 +27,28 @@ class TornTail:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """Where a journal goes on: its last segment's number (0: there is none) and the last line's number."""
+    """Where a journal goes on."""
 
-    segment: int
-    sequence: int
+    segment: int  # the last one's number; 0: there is none
+    link: Link
+    header: Header | None  # of the last segment, when lines may follow in it; else a new one begins
     torn: tuple[TornTail, ...]
+    broken: Finding | None  # the last segment's chain does not hold: somebody changed it
 
 
 def segment_path(directory: Path, number: int) -> Path:
     """The file of a segment; names sort as their numbers do, up to a million."""
     return directory / f"audit-{number:06}.jsonl"
+
+
+def segment_numbers(directory: Path) -> list[int]:
+    """Of all segments, in their order.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    matches = [_NAME.fullmatch(path.name) for path in directory.iterdir()]
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def recover(directory: Path, disk: Disk) -> Recovered:
@@ -42,19 +57,36 @@ def recover(directory: Path, disk: Disk) -> Recovered:
     Raises:
         OSError: a segment cannot be read or mended.
     """
-    matches = [_NAME.fullmatch(path.name) for path in directory.iterdir()]
-    numbers = sorted((int(match[1]) for match in matches if match), reverse=True)
+    numbers = segment_numbers(directory)
     torn: list[TornTail] = []
-    sequence = 0
-    for number in numbers:
+    for number in reversed(numbers):
         path = segment_path(directory, number)
         content = path.read_bytes()
         sequence, good_bytes = last_line(content)
         if good_bytes < len(content):
             torn.append(_set_aside(path, content, good_bytes, disk))
         if sequence:
-            break
-    return Recovered(numbers[0] if numbers else 0, sequence, tuple(torn))
+            link, header, broken = _end_of(content[: good_bytes - 1].split(b"\n"))
+            is_last = number == numbers[-1]
+            return Recovered(numbers[-1], link, header if is_last else None, tuple(torn), broken)
+    return Recovered(numbers[-1] if numbers else 0, Link(), None, tuple(torn), None)
+
+
+def _end_of(lines: list[bytes]) -> tuple[Link, Header | None, Finding | None]:
+    """The link after a segment's lines, the header if more may follow there, and what is wrong with them. Pure."""
+    header = read_header(lines[0])
+    end = walk(header.link, lines) if header else Link()
+    length = end.sequence - header.link.sequence if header else 0
+    if length == len(lines):
+        return end, header, None
+    last = Link(read_sequence(lines[-1]) or 0, digest_of(lines[-1]))
+    if header is None and is_unchained(lines[0]):
+        return last, None, None
+    # What stands there goes into the tree as it stands, so that the lines to come are proven all the same.
+    tree = grown(header.link.tree if header else Tree(), [leaf(line) for line in lines])
+    before = lines[length - 1] if length else b""
+    broken = diagnose(end, before, lines[length:]) if header else Finding(Kind.EDIT, 0, "a segment has no header")
+    return Link(last.sequence, last.digest, tree), None, broken
 
 
 def last_line(content: bytes) -> tuple[int, int]:

@@ -7,50 +7,77 @@ meets half a line only while a failure lasts or after a crash (see `journal.reco
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.audit.lines import numbered
+from gateway.audit.chain import Link, linked
+from gateway.audit.lines import segment_line
+from gateway.audit.tampering import Finding
 from gateway.journal.disk import Disk
 from gateway.journal.recovery import TornTail, recover, segment_path, write_all
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """When a segment is full: by size, or by age."""
+
+    max_bytes: int = 64 << 20
+    max_seconds: float = 86_400.0
+
+
 class Segments:
     """Appends lines to the last segment of a directory, which must be locked for us."""
 
-    def __init__(self, directory: Path, *, max_segment_bytes: int, disk: Disk) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        rotation: Rotation,
+        disk: Disk,
+        instance: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         """Raises: OSError when the directory cannot be read or written to."""
         recovered = recover(directory, disk)
-        self.sequence = recovered.sequence  # the last line's number
+        self.link: Link = recovered.link  # of the last line; replaced only once a line is synced
         self.torn: tuple[TornTail, ...] = recovered.torn
-        self._directory = directory
-        self._max_segment_bytes = max_segment_bytes
+        self.broken: Finding | None = recovered.broken
+        self.number = recovered.segment
+        self._directory, self._instance, self._now = directory, instance, now
+        self._rotation = rotation
         self._disk = disk
-        self._number = recovered.segment
         self._descriptor: int | None = None  # of the last segment
         self._good_bytes = 0  # where the last segment's last whole and synced line ends
+        self._began_at = now()  # Unix seconds, of the last segment
         self._leftover = False  # something may stand behind that
         self._distrusted = False  # a sync failed: the kernel may have dropped what it still shows us
         if recovered.segment:
             self._descriptor = disk.open(segment_path(directory, recovered.segment))
             self._good_bytes = disk.size(self._descriptor) or 0
-        else:
+        if recovered.header:
+            self._began_at = recovered.header.began_at
+        elif self._good_bytes or not recovered.segment:
             self._begin_segment()
 
     def append(self, lines: Sequence[bytes]) -> None:
-        """Number and write lines, all or none; once this returns they would survive a power cut.
+        """Number, chain and write lines, all or none; once this returns they would survive a power cut.
 
-        Lines that fail leave no trace and no gap: the next ones bear their numbers.
+        Lines that fail leave no trace and no gap: the next ones bear their numbers. A new segment's header goes with
+        its first lines, so no segment is without one.
 
         Raises:
             OSError: they are not on record.
         """
         self._mend()
-        written = b"".join(numbered(line, self.sequence + place) for place, line in enumerate(lines, 1))
+        written, link = linked(self.link, lines)
         descriptor = self._segment_for(len(written))
+        if not self._good_bytes:
+            written, link = linked(self.link, (self._header(), *lines))
         try:
             self._put(descriptor, written)
         except OSError:
@@ -58,7 +85,11 @@ class Segments:
                 self._mend()
             raise
         self._good_bytes += len(written)
-        self.sequence += len(lines)
+        self.link = link
+
+    def _header(self) -> bytes:
+        first, tree = self.link.sequence + 1, self.link.tree
+        return segment_line(self.number, first, tree, now=self._began_at, instance=self._instance)
 
     def close(self) -> None:
         """Give the last segment back."""
@@ -88,15 +119,16 @@ class Segments:
             return self._begin_segment()
         if self._disk.size(self._descriptor) != self._good_bytes:
             # Truncated, removed or written to by somebody else: leave it as it is, for whoever looks into that.
-            log.error("the audit segment %06d was changed by another process: going on in a new one", self._number)
+            log.error("the audit segment %06d was changed by another process: going on in a new one", self.number)
             return self._begin_segment()
-        if self._good_bytes and self._good_bytes + size_bytes > self._max_segment_bytes:
+        is_old = self._now() - self._began_at > self._rotation.max_seconds
+        if self._good_bytes and (is_old or self._good_bytes + size_bytes > self._rotation.max_bytes):
             return self._begin_segment()
         return self._descriptor
 
     def _begin_segment(self) -> int:
-        self._number += 1  # first, so that a name left by a failure is not tried again
-        descriptor = self._disk.create(segment_path(self._directory, self._number))
+        self.number += 1  # first, so that a name left by a failure is not tried again
+        descriptor = self._disk.create(segment_path(self._directory, self.number))
         self.close()
-        self._descriptor, self._good_bytes = descriptor, 0
+        self._descriptor, self._good_bytes, self._began_at = descriptor, 0, self._now()
         return descriptor

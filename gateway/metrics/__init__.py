@@ -289,6 +289,9 @@ class Metrics:
             registry, "strangers_suppressed", "Refusals of strangers that are in the audit log as a count only."
         )
         self._suppressed[()] = 0
+        gauge = partial(Gauge, namespace=PREFIX, registry=registry)
+        self.audit_checkpoint_at = gauge("audit_checkpoint_timestamp_seconds", "When the audit log was signed last.")
+        self.audit_lines = gauge("audit_lines", "Lines of the audit log that the last checkpoint stands for.")
 
     def _gauge_tenants(self, registry: CollectorRegistry) -> None:
         gauge = partial(Gauge, namespace=PREFIX, registry=registry)

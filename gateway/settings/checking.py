@@ -10,6 +10,10 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from gateway.settings import pairs
 from gateway.settings.feeds import FORMS, Feed, FeedInvalid, cells_like, read_feed
 from gateway.settings.models import Credential, Settings, Tenant
@@ -17,6 +21,8 @@ from gateway.settings.problems import Problem, dotted
 from gateway.settings.secrets import read_secret
 from gateway.settings.tokens import weakness, weakness_of_digest
 from gateway.settings.values import FeedCell, parse_source
+
+_AUDIT_KEY = "openssl genpkey -algorithm ed25519 makes one"
 
 Look = Callable[[Settings, float], Iterator[Problem]]
 
@@ -43,6 +49,23 @@ def upstream_files_are_good(settings: Settings, now: float) -> Iterator[Problem]
                 (f"{key}.upstream_certificate_file", certificate), (f"{key}.upstream_key_file", private), now
             )
             yield from _is_private(f"{key}.upstream_key_file", private)
+
+
+def audit_key_is_good(settings: Settings, _now: float) -> Iterator[Problem]:
+    """A key that is named must be there: one made in its stead would sign what nobody can check."""
+    key, file = "audit.key_file", settings.audit.key_file
+    if file is None:
+        return
+    try:
+        private = load_pem_private_key(file.read_bytes(), None)
+    except OSError as error:
+        yield Problem(key, f"{file} cannot be read: {error.strerror}")
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        yield Problem(key, f"{file} holds no private key in PEM without a password; {_AUDIT_KEY}")
+    else:
+        if not isinstance(private, Ed25519PrivateKey):
+            yield Problem(key, f"{file} holds a key of another kind than Ed25519; {_AUDIT_KEY}")
+        yield from _is_private(key, file)
 
 
 def secret_files_are_private(settings: Settings, _now: float) -> Iterator[Problem]:
@@ -108,6 +131,7 @@ def directories_are_usable(settings: Settings, _now: float) -> Iterator[Problem]
 LOOKS: tuple[Look, ...] = (
     listener_pair_is_good,
     upstream_files_are_good,
+    audit_key_is_good,
     secret_files_are_private,
     secrets_are_strong,
     credentials_are_in_date,

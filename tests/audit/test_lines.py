@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.audit import lines
+from gateway.audit.chain import Link, linked
 from gateway.exchange import Answer, Attempt, Delivery, Judgement, RequestId, Stage, Trail, Unparsed, Verdict
 from gateway.refusal import Reason, Refusal
 from gateway.scim.operations import Who
@@ -34,10 +35,10 @@ def read(line: bytes) -> dict[str, Any]:
 
 
 def test_a_line_says_when_and_where_and_bears_its_number() -> None:
-    line = lines.numbered(intent(trails.served(operation=trails.write())), 7)
+    line = linked(Link(6), [intent(trails.served(operation=trails.write()))])[0]
 
     assert list(read(line).items())[:5] == [
-        ("seq", 7), ("v", 1), ("time", "2027-01-15T08:00:00.000000Z"), ("instance", "gw-1"), ("event", "intent")
+        ("seq", 7), ("v", 2), ("time", "2027-01-15T08:00:00.000000Z"), ("instance", "gw-1"), ("event", "intent")
     ]  # fmt: skip
 
 
@@ -215,7 +216,7 @@ def the_longest(text: str) -> Trail:
     "text", ["a" * 1100, "\x01" * 1100, "\U0001f600" * 1100, "\udce9" * 1100, "\x7f" * 1100, '"' * 1100]
 )
 def test_no_line_is_longer_than_the_limit(text: str) -> None:
-    line = lines.numbered(outcome(the_longest(text)), 10**18)
+    line = linked(Link(10**18 - 1), [outcome(the_longest(text))])[0]
 
     assert len(line) <= lines.MAX_LINE_BYTES
     assert read(line)["people_total"] == 300
@@ -242,7 +243,7 @@ def test_whatever_a_request_says_a_line_is_one_line_of_plain_ascii(text: str) ->
 @pytest.mark.parametrize(
     ("line", "sequence"),
     [
-        (lines.numbered(intent(trails.served(operation=trails.write())), 7).rstrip(b"\n"), 7),
+        (linked(Link(6), [intent(trails.served(operation=trails.write()))])[0].rstrip(b"\n"), 7),
         (b'{"seq":1}', 1),
         (b'{"seq":0}', None),
         (b'{"seq":"1"}', None),

@@ -6,10 +6,12 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
-from gateway.audit.lines import numbered
+from gateway.audit.chain import Link, linked
 from gateway.journal.disk import Disk
+from gateway.journal.segments import Rotation, Segments
 
 
 class FailingDisk(Disk):
@@ -59,12 +61,65 @@ class CountingDisk(FailingDisk):
         super().sync(descriptor)
 
 
-LINE = b'{"v":1}\n'  # as short as one can be, before it has its number
+LINE = b'{"v":2}\n'  # as short as one can be, before it has its number
 
 
 def line(sequence: int) -> bytes:
-    """A line as it stands in a file: 16 bytes up to number 9."""
-    return numbered(LINE, sequence)
+    """A line as it stood in a file before there was a chain: 16 bytes up to number 9."""
+    return b'{"seq":%d,"v":1}\n' % sequence
+
+
+def chained(lines: int, link: Link | None = None) -> tuple[bytes, Link]:
+    """So many lines as they stand in a file, without a header, and the link after them."""
+    return linked(link or Link(), [LINE] * lines)
+
+
+LINE_BYTES = len(chained(1)[0])  # up to number 9
+
+
+def open_segments(
+    directory: Path,
+    disk: Disk | None = None,
+    *,
+    max_segment_bytes: int = 1 << 20,
+    max_seconds: float = 86_400.0,
+    now: Callable[[], float] = lambda: 1_800_000_000.0,
+) -> Segments:
+    """The segments of an instance called gw-1."""
+    rotation = Rotation(max_segment_bytes, max_seconds)
+    return Segments(directory, rotation=rotation, disk=disk or FailingDisk(), instance="gw-1", now=now)
+
+
+class ForgetfulDisk(Disk):
+    """Keeps of each file, when the power goes, only what was synced and a part of what came after."""
+
+    def __init__(self) -> None:
+        self.dying = False  # syncs do not get to their end any more
+        self._paths: dict[int, Path] = {}
+        self._synced: dict[Path, int] = {}
+
+    def create(self, path: Path) -> int:
+        return self._remember(super().create(path), path)
+
+    def open(self, path: Path) -> int:
+        return self._remember(super().open(path), path)
+
+    def sync(self, descriptor: int) -> None:
+        super().sync(descriptor)
+        if self.dying:
+            return
+        self._synced[self._paths[descriptor]] = os.fstat(descriptor).st_size
+
+    def lose_power(self, keep: Callable[[int], int]) -> None:
+        """`keep` says of so many unsynced bytes how many are left."""
+        for path, synced in self._synced.items():
+            unsynced = path.stat().st_size - synced
+            os.truncate(path, synced + (keep(unsynced) if unsynced > 0 else min(unsynced, 0)))
+
+    def _remember(self, descriptor: int, path: Path) -> int:
+        self._paths[descriptor] = path
+        self._synced.setdefault(path, os.fstat(descriptor).st_size)
+        return descriptor
 
 
 def content(directory: Path) -> bytes:
@@ -77,3 +132,8 @@ def sequences(directory: Path) -> list[int]:
     found = content(directory)
     assert found.endswith(b"\n") or not found
     return [json.loads(entry)["seq"] for entry in found.splitlines()]
+
+
+def marks(directory: Path) -> list[int]:
+    """The numbers of all lines that are no segment's header."""
+    return [json.loads(entry)["seq"] for entry in content(directory).splitlines() if b'"event":"segment"' not in entry]

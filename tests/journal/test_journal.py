@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.journal import DirectoryInUse, Journal, JournalUnavailable
+from gateway.journal.segments import Rotation
 from tests.journal.disks import LINE, CountingDisk, FailingDisk, content, line, sequences
 from tests.waiting import until
 
@@ -15,7 +16,8 @@ async def test_lines_stand_in_the_order_in_which_they_were_asked_for(tmp_path: P
     async with Journal(tmp_path) as journal:
         await asyncio.gather(*(journal.append(b'{"mark":%d}\n' % mark) for mark in range(50)))
 
-    assert content(tmp_path).splitlines() == [b'{"seq":%d,"mark":%d}' % (mark + 1, mark) for mark in range(50)]
+    for mark, entry in enumerate(content(tmp_path).splitlines()[1:]):
+        assert entry.startswith(b'{"seq":%d,"mark":%d,"prev":"' % (mark + 2, mark))
 
 
 async def test_a_second_journal_in_one_directory_is_refused(tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ async def test_a_failure_is_told_and_over_with_the_next_line_that_is_written(tmp
         await journal.append(LINE)
         assert journal.problem is None
 
-    assert sequences(tmp_path) == [1]
+    assert sequences(tmp_path) == [1, 2]
 
 
 async def test_a_disk_that_hangs_holds_up_neither_the_loop_nor_the_asker_beyond_the_limit(tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ async def test_a_disk_that_hangs_holds_up_neither_the_loop_nor_the_asker_beyond_
     async with Journal(tmp_path) as journal:
         await journal.append(LINE)
     # The line under way may be there; the one that waited behind it was given up and is not.
-    assert sequences(tmp_path) == [1, 2]
+    assert sequences(tmp_path) == [1, 2, 3]
 
 
 async def test_a_closed_journal_takes_no_line(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ async def test_what_is_asked_for_while_a_sync_is_under_way_shares_the_next_one(t
         disk.slow.set()
 
     assert disk.syncs - before == 2
-    assert sequences(tmp_path) == list(range(1, 102))
+    assert sequences(tmp_path) == list(range(1, 103))
 
 
 async def test_nobody_is_told_before_the_sync_is_done(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ async def test_a_batch_that_fails_fails_all_of_its_waiters_and_leaves_no_gap(tmp
         await asyncio.gather(*(journal.append(LINE) for _ in range(3)))
         assert journal.problem is None
 
-    assert sequences(tmp_path) == [1, 2, 3]
+    assert sequences(tmp_path) == [1, 2, 3, 4]
 
 
 async def test_lines_of_many_batches_stand_in_their_order_without_a_gap(tmp_path: Path) -> None:
@@ -146,14 +148,14 @@ async def test_lines_of_many_batches_stand_in_their_order_without_a_gap(tmp_path
         for mark in range(10):
             await journal.append(b'{"writer":%d,"mark":%d}\n' % (writer, mark))
 
-    async with Journal(tmp_path, max_segment_bytes=500) as journal, asyncio.TaskGroup() as tasks:
+    async with Journal(tmp_path, rotation=Rotation(max_bytes=2000)) as journal, asyncio.TaskGroup() as tasks:
         for writer in range(5):
             tasks.create_task(writes(journal, writer))
     found = [json.loads(entry) for entry in content(tmp_path).splitlines()]
 
-    assert [entry["seq"] for entry in found] == list(range(1, 51))
+    assert [entry["seq"] for entry in found] == list(range(1, len(found) + 1))
     for writer in range(5):
-        assert [entry["mark"] for entry in found if entry["writer"] == writer] == list(range(10))
+        assert [entry["mark"] for entry in found if entry.get("writer") == writer] == list(range(10))
 
 
 async def test_an_asker_who_goes_away_keeps_nobody_else_from_the_record(tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ async def test_the_time_limit_counts_from_each_ones_own_beginning(tmp_path: Path
         await second
         assert journal.problem is None
 
-    assert sequences(tmp_path) == [1, 2]
+    assert sequences(tmp_path) == [1, 2, 3]
 
 
 async def test_what_was_asked_for_before_the_end_is_on_record_at_the_end(tmp_path: Path) -> None:
@@ -204,7 +206,7 @@ async def test_what_was_asked_for_before_the_end_is_on_record_at_the_end(tmp_pat
         await asyncio.sleep(0)
         disk.slow.set()
 
-    assert sequences(tmp_path) == [1, 2, 3, 4, 5, 6]
+    assert sequences(tmp_path) == [1, 2, 3, 4, 5, 6, 7]
 
 
 async def test_a_journal_whose_disk_hangs_for_good_can_be_left(tmp_path: Path) -> None:
@@ -214,4 +216,4 @@ async def test_a_journal_whose_disk_hangs_for_good_can_be_left(tmp_path: Path) -
         with pytest.raises(JournalUnavailable):
             await journal.append(LINE)
     disk.slow.set()
-    await until(lambda: sequences(tmp_path) == [1])
+    await until(lambda: sequences(tmp_path) == [1, 2])

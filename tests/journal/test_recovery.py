@@ -40,7 +40,7 @@ def test_no_garbage_behind_it_hides_the_last_line(tail: bytes) -> None:
 def test_an_empty_directory_begins_at_nothing(tmp_path: Path) -> None:
     recovered = recover(tmp_path, Disk())
 
-    assert (recovered.segment, recovered.sequence, recovered.torn) == (0, 0, ())
+    assert (recovered.segment, recovered.link.sequence, recovered.torn) == (0, 0, ())
 
 
 def test_an_empty_last_segment_goes_on_where_the_one_before_it_ended(tmp_path: Path) -> None:
@@ -48,14 +48,14 @@ def test_an_empty_last_segment_goes_on_where_the_one_before_it_ended(tmp_path: P
     segment_path(tmp_path, 2).touch()
     recovered = recover(tmp_path, Disk())
 
-    assert (recovered.segment, recovered.sequence) == (2, 2)
+    assert (recovered.segment, recovered.link.sequence) == (2, 2)
 
 
 def test_segments_are_ordered_by_number_not_by_name(tmp_path: Path) -> None:
     segment_path(tmp_path, 999_999).write_bytes(line(1))
     segment_path(tmp_path, 1_000_000).write_bytes(line(2))
 
-    assert recover(tmp_path, Disk()).sequence == 2
+    assert recover(tmp_path, Disk()).link.sequence == 2
 
 
 def test_what_a_crash_left_is_set_aside_whole(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from gateway.audit import lines
@@ -22,7 +22,7 @@ __all__ = ["Recording"]
 access_log = logging.getLogger("gateway.access")
 log = logging.getLogger(__name__)
 
-_TOLD_AGAIN = ("suppressed", "notice")  # whoever tells of these sees that it failed
+_TOLD_AGAIN = ("suppressed", "notice", "interrupted")  # whoever tells of these sees that it failed
 
 
 class Recording:
@@ -39,7 +39,8 @@ class Recording:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.on_failure = on_failure  # a reload may change it
-        self._journal, self._metrics, self._instance = journal, metrics, instance
+        self.instance = instance
+        self._journal, self._metrics = journal, metrics
         self._repeats = Repeats()
         self._now, self._clock = now, clock  # Unix seconds; monotonic seconds
         self._strangers = Strangers(began_at=clock())
@@ -51,7 +52,7 @@ class Recording:
         Raises:
             Refusal: RECORD_UNAVAILABLE; the write must not leave.
         """
-        await self._must_append("intent", lines.intent_line(trail, now=self._now(), instance=self._instance))
+        await self._must_append("intent", lines.intent_line(trail, now=self._now(), instance=self.instance))
 
     async def record_outcome(self, trail: Trail) -> None:
         """What became of a request: durable before this returns.
@@ -74,7 +75,7 @@ class Recording:
         now, repeat, put_off = self._now(), None, is_put_off(trail)
         if (put_off or self._repeats) and (task := task_of(trail)) is not None:
             repeat = await self._repeats.note(task, now, put_off=put_off)
-        return lines.outcome_line(trail, now=now, instance=self._instance, repeat=repeat)
+        return lines.outcome_line(trail, now=now, instance=self.instance, repeat=repeat)
 
     def observe(self, trail: Trail) -> None:
         """Metrics and log of a request, once its answer is settled. Strangers are in the log as in the audit log."""
@@ -93,13 +94,18 @@ class Recording:
         )
         await self._try_append(
             "unparsed",
-            lines.unparsed_line(unparsed, now=self._now(), instance=self._instance),
+            lines.unparsed_line(unparsed, now=self._now(), instance=self.instance),
         )
 
     async def notice(self, kind: str, **details: lines.Value) -> bool:
         """Something about the gateway itself: start, stop, reload. Whether it is on record; a failure is logged."""
-        line = lines.notice_line(kind, details, now=self._now(), instance=self._instance)
+        line = lines.notice_line(kind, details, now=self._now(), instance=self.instance)
         return await self._try_append("notice", line)
+
+    async def note_interrupted(self, intent: Mapping[str, lines.Value]) -> bool:
+        """A write was under way when the last run ended. Whether it is on record; if not, the next start tells it."""
+        line = lines.interrupted_line(intent, now=self._now(), instance=self.instance)
+        return await self._try_append("interrupted", line)
 
     async def flush(self, *, at_end: bool = False) -> None:
         """Put on record what waits for it; to be called every second or so, and at the end.
@@ -113,7 +119,7 @@ class Recording:
         if not at_end and not self._strangers.window_is_over(now):
             return
         for origin, count in self._strangers.take_suppressed(now).items():
-            line = lines.suppressed_line(origin, count, now=self._now(), instance=self._instance)
+            line = lines.suppressed_line(origin, count, now=self._now(), instance=self.instance)
             if not await self._try_append("suppressed", line):
                 self._strangers.add_suppressed(origin, count)
 

@@ -1,0 +1,105 @@
+"""The chain: each line ends with the digest of the line before it, and each segment begins with where it goes on. Pure.
+
+A line's digest is SHA-256 over its exact bytes, newline included; the first line's `prev` is 32 zero bytes. Chained
+lines, without their newline, are also the leaves of one Merkle tree, whose root the checkpoints sign.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from gateway.audit.merkle import Tree, grown, leaf
+
+NO_LINE = "0" * 64  # the digest before the very first line
+PREV_BYTES = len(',"prev":""') + len(NO_LINE)  # what a link adds to a line
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a chain goes on: the last line's number and digest (hex), and the tree of the chained lines so far."""
+
+    sequence: int = 0
+    digest: str = NO_LINE
+    tree: Tree = field(default_factory=Tree)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A segment's first line: its number, whose it is, when it began (Unix seconds), and the link that it continues."""
+
+    segment: int
+    instance: str
+    began_at: float
+    link: Link
+
+
+def linked(link: Link, lines: Iterable[bytes]) -> tuple[bytes, Link]:
+    """Lines as they are to be written, numbered and chained, and the link after them."""
+    sequence, digest = link.sequence, link.digest
+    written, leaves = [], []
+    for line in lines:
+        sequence += 1
+        entry = b'{"seq":%d,%b,"prev":"%b"}' % (sequence, line[1:-2], digest.encode("ascii"))
+        written.append(entry)
+        leaves.append(leaf(entry))
+        digest = digest_of(entry)
+    written.append(b"")
+    return b"\n".join(written), Link(sequence, digest, grown(link.tree, leaves))
+
+
+def walk(link: Link, lines: Sequence[bytes]) -> Link:
+    """Go on along lines (without newlines) for as long as each is the one that must come: the link after the last."""
+    sequence, digest = link.sequence, link.digest
+    leaves = []
+    for line in lines:
+        if not line.startswith(b'{"seq":%d,' % (sequence + 1)) or not line.endswith(f',"prev":"{digest}"}}'.encode()):
+            break
+        sequence += 1
+        digest = sha256(line + b"\n").hexdigest()
+        leaves.append(sha256(b"\0" + line).digest())
+    return Link(sequence, digest, grown(link.tree, leaves))
+
+
+def digest_of(line: bytes) -> str:
+    """The digest of a line that is given without its newline, as the next one's `prev` says it."""
+    return sha256(line + b"\n").hexdigest()
+
+
+def read_prev(line: bytes) -> str | None:
+    """What a line says of the one before; None for one that is not chained or cannot be read."""
+    record = _read(line)
+    prev = record.get("prev") if record else None
+    return prev if isinstance(prev, str) else None
+
+
+def is_unchained(line: bytes) -> bool:
+    """Whether a line is of version 1, which had no chain."""
+    record = _read(line)
+    return record is not None and record.get("v") == 1 and "prev" not in record
+
+
+def read_header(line: bytes) -> Header | None:
+    """A segment's first line, without its newline; None for anything else."""
+    record = _read(line)
+    if record is None or record.get("event") != "segment":
+        return None
+    try:
+        tree = Tree(record["size"], tuple([bytes.fromhex(node) for node in record["edge"]]))
+        began_at = datetime.fromisoformat(record["time"]).timestamp()
+        link = Link(record["seq"] - 1, record["prev"], tree)
+        return Header(record["segment"], record["instance"], began_at, link)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None

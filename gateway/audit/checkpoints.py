@@ -1,0 +1,125 @@
+"""Checkpoints: how long the log was and the root of its tree, signed (C2SP tlog-checkpoint in a signed note). Pure.
+
+    scim-gateway/gw-1
+    20852
+    CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+    \u2014 scim-gateway/gw-1 Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeO...
+
+Whoever holds one, outside of this machine, can tell later whether the log still begins with those lines.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+_ED25519 = b"\x01"  # the signature type of C2SP signed-note
+_UNFIT = re.compile(r"[^\x21-\x2a\x2c-\x7e]+")  # a key's name holds neither spaces nor plus signs
+
+
+class NoteInvalid(Exception):
+    """A note is no checkpoint, or nobody's that we trust; `is_foreign` when only its signer or origin is not ours."""
+
+    def __init__(self, why: str, *, is_foreign: bool = False) -> None:
+        super().__init__(why)
+        self.is_foreign = is_foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """So many chained lines had this root; `origin` names the log."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> bytes:
+        """What is signed."""
+        return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n".encode("ascii")
+
+
+def origin_of(instance: str) -> str:
+    """The name of an instance's log, and of its key."""
+    return "scim-gateway/" + (_UNFIT.sub("-", instance) or "unnamed")
+
+
+def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> bytes:
+    """The signed note; ends in a newline."""
+    signature = b64encode(key_id(checkpoint.origin, key.public_key()) + key.sign(checkpoint.text)).decode()
+    return checkpoint.text + f"\n\u2014 {checkpoint.origin} {signature}\n".encode()
+
+
+def open_note(note: bytes, key: Ed25519PublicKey | None) -> Checkpoint:
+    """What a note says, once it is known to be signed by `key`; None: whoever signed it.
+
+    Raises:
+        NoteInvalid: it is no checkpoint, or the signature is missing or does not hold.
+    """
+    text, separator, signatures = note.rpartition(b"\n\n")
+    if not separator:
+        raise NoteInvalid("it is no signed note")
+    checkpoint = _read(text + b"\n")
+    if key is not None:
+        _check(checkpoint, signatures, key)
+    return checkpoint
+
+
+def split_notes(content: bytes) -> tuple[tuple[bytes, ...], bool]:
+    """The notes of a file, which a blank line follows each, and whether the last one is torn and so left out."""
+    parts = content.split(b"\n\n")
+    whole = [text + b"\n\n" + signature + b"\n" for text, signature in _pairs(parts[:-1])]
+    if parts[-1].endswith(b"\n") and len(parts) % 2 == 0:  # one that was copied alone: no blank line follows it
+        whole.append(parts[-2] + b"\n\n" + parts[-1])
+        return tuple(whole), False
+    return tuple(whole), content != b"".join(note + b"\n" for note in whole)
+
+
+def _pairs(parts: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(parts[::2], parts[1::2], strict=False)
+
+
+def _read(text: bytes) -> Checkpoint:
+    try:
+        origin, size, root = text.decode("ascii").removesuffix("\n").split("\n")
+        checkpoint = Checkpoint(origin, int(size), b64decode(root, validate=True))
+    except (ValueError, NoBase64) as error:
+        raise NoteInvalid("it is no checkpoint") from error
+    if checkpoint.text != text or len(checkpoint.root) != sha256().digest_size or checkpoint.size < 0:
+        raise NoteInvalid("it is no checkpoint")
+    return checkpoint
+
+
+def _check(checkpoint: Checkpoint, signatures: bytes, key: Ed25519PublicKey) -> None:
+    """Whether one of the signatures is this key's, and holds; those of other keys (witnesses) do not matter."""
+    expected = f"\u2014 {checkpoint.origin} ".encode()
+    for line in signatures.splitlines():
+        if not line.startswith(expected):
+            continue
+        try:
+            signature = b64decode(line.removeprefix(expected), validate=True)
+        except (ValueError, NoBase64) as error:
+            raise NoteInvalid("its signature cannot be read") from error
+        if signature[:4] != key_id(checkpoint.origin, key):
+            continue
+        try:
+            key.verify(signature[4:], checkpoint.text)
+        except InvalidSignature as error:
+            raise NoteInvalid("its signature does not hold") from error
+        return
+    raise NoteInvalid("it is not signed by this key", is_foreign=True)
+
+
+def key_id(name: str, key: Ed25519PublicKey) -> bytes:
+    """What C2SP signed-note calls a key by, beside its name."""
+    public = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]

@@ -1,0 +1,151 @@
+"""`scim-gateway audit`: proves that the audit log is as it was written, and prints the key that it is signed with."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
+from gateway.cli.holds import printable
+from gateway.journal import KeyUnusable
+from gateway.journal.keys import KEY_NAME, public_pem, read_private, read_public
+from gateway.journal.verifying import Request, Verdict, segments_of, verify
+from gateway.settings.mending import draft
+from gateway.settings.origins import collect
+from gateway.settings.problems import SettingsInvalid
+
+EXIT_TAMPERED = 1
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_DIRECTORY = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group(name="audit")
+def command() -> None:
+    """Proves that the audit log is as it was written."""
+
+
+@command.command(name="verify", short_help="Proves that the log is as it was written.")
+@click.argument("directories", metavar="DIR...", nargs=-1, required=True, type=_DIRECTORY)
+@click.option("--from", "first", type=click.IntRange(1), default=1, help="Begin with this line's file.")
+@click.option("--to", "last", type=click.IntRange(1), help="End with this line.")
+@click.option("--key", type=_FILE, help="The public key (PEM) that checkpoints must be signed with.")
+@click.option("--checkpoint", "notes", type=_FILE, multiple=True, help="Checkpoints kept elsewhere; several times.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a directory instead of the page.")
+def verify_logs(
+    *,
+    directories: tuple[Path, ...],
+    first: int,
+    last: int | None,
+    key: Path | None,
+    notes: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Proves that the logs in DIR... are as they were written: no line changed, removed, added, moved or cut off.
+
+    What --checkpoint names proves it against whoever owns this machine, if it was kept elsewhere. Exits with 0, or with
+    1 when a log was tampered with or cannot be read.
+    """
+    failed = False
+    try:
+        public = read_public(key) if key else None
+        kept = tuple([path.read_bytes() for path in notes])
+    except (OSError, KeyUnusable) as error:
+        _fail(error)
+    for directory in directories:
+        request = Request(directory, public, kept, first, last)
+        try:
+            verdict = _verified(request, with_bar=not as_json)
+        except OSError as error:
+            failed = True
+            click.echo(_said(error), err=True)
+            continue
+        failed = failed or verdict.finding is not None
+        click.echo(json.dumps(_object(directory, verdict)) if as_json else _page(directory, verdict, public))
+    sys.exit(EXIT_TAMPERED if failed else 0)
+
+
+@command.command(name="key", short_help="Prints the public key that checkpoints are signed with.")
+@CONFIG_OPTION
+def show_key(*, config: Path) -> None:
+    """Prints the public key (PEM) that checkpoints are signed with; keep it elsewhere than the log."""
+    try:
+        settings = draft(collect(config, os.environ), config.parent.absolute()).settings
+    except SettingsInvalid as error:
+        show_problems(config, error.problems)
+        sys.exit(EXIT_INVALID)
+    if settings is None:
+        click.echo(f"{config}: the settings have errors: scim-gateway check lists them", err=True)
+        sys.exit(EXIT_INVALID)
+    path = settings.audit.key_file or settings.gateway.state_directory / KEY_NAME
+    try:
+        click.echo(public_pem(read_private(path)), nl=False)
+    except (OSError, KeyUnusable) as error:
+        _fail(error)
+
+
+def _verified(request: Request, *, with_bar: bool) -> Verdict:
+    """With a progress bar on a terminal.
+
+    Raises:
+        OSError: the log cannot be read, or there is none.
+    """
+    if not with_bar or not sys.stderr.isatty():
+        return verify(request)
+    total = sum(path.stat().st_size for path in segments_of(request.directory))
+    with click.progressbar(length=total, label=printable(str(request.directory)), file=sys.stderr) as bar:
+        return verify(request, bar.update)
+
+
+def _page(directory: Path, verdict: Verdict, key: Ed25519PublicKey | None) -> str:
+    said = [_headline(verdict)]
+    if verdict.unchained_before:
+        said.append(f"unchained before line {verdict.unchained_before}: an older version wrote what is there")
+    if verdict.checkpoints:
+        signed = "" if key else ", whose signatures were not checked: give --key"
+        said.append(f"{verdict.checkpoints} checkpoints hold, up to line {verdict.proven_to}{signed}")
+    elif verdict.finding is None:
+        said.append("no checkpoint was there: nothing shows whether the end was cut off or the whole log replaced")
+    said += verdict.remarks
+    return "\n".join((f"{printable(str(directory))}: {said[0]}", *[f"  {printable(line)}" for line in said[1:]]))
+
+
+def _headline(verdict: Verdict) -> str:
+    finding = verdict.finding
+    if finding is None:
+        return (
+            f"lines {verdict.first} to {verdict.last} are as they were written" if verdict.last else "no chained line"
+        )
+    where = f" at line {finding.sequence}" if finding.sequence else ""
+    return printable(f"TAMPERED WITH: {finding.kind.value}{where}: {finding.why}")
+
+
+def _object(directory: Path, verdict: Verdict) -> dict[str, object]:
+    finding = verdict.finding
+    return {
+        "directory": str(directory),
+        "ok": finding is None,
+        "first": verdict.first,
+        "last": verdict.last,
+        "unchained_before": verdict.unchained_before,
+        "checkpoints": verdict.checkpoints,
+        "proven_to": verdict.proven_to,
+        "finding": finding and {"looks_like": finding.kind.value, "line": finding.sequence, "why": finding.why},
+        "remarks": verdict.remarks,
+    }
+
+
+def _said(error: OSError | KeyUnusable) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return printable(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    return printable(str(error))
+
+
+def _fail(error: OSError | KeyUnusable) -> NoReturn:
+    click.echo(_said(error), err=True)
+    sys.exit(EXIT_TAMPERED)

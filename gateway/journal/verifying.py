@@ -1,0 +1,301 @@
+"""Reads a log from its first line to its last and says whether it is as it was written. Blocking.
+
+Checkpoints are read before the log, so one that is being written to is not found short of its own checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, walk
+from gateway.audit.checkpoints import Checkpoint, NoteInvalid, open_note, origin_of, split_notes
+from gateway.audit.lines import read_sequence
+from gateway.audit.tampering import Finding, Kind, diagnose
+from gateway.journal.notes import NOTES_NAME
+from gateway.journal.recovery import segment_numbers, segment_path
+
+_BLOCK_BYTES = 1 << 20
+_DELETED = b'"notice":"segment-deleted"'
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was looked at, and the first thing that is wrong with it."""
+
+    first: int  # the first and the last line that were proven; 0: none was
+    last: int
+    unchained_before: int  # lines before this one are of a version without a chain; 0: there are none
+    checkpoints: int  # how many hold
+    proven_to: int  # the last line that a checkpoint stands for
+    finding: Finding | None
+    remarks: tuple[str, ...]  # what is odd, and no tampering
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to verify: lines `first` to `last` (None: to the end) of a directory; `notes` are more files of them."""
+
+    directory: Path
+    key: Ed25519PublicKey | None = None
+    notes: tuple[bytes, ...] = ()
+    first: int = 1
+    last: int | None = None
+
+
+class _Tampered(Exception):
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+
+
+def verify(request: Request, progress: Callable[[int], None] = lambda _: None) -> Verdict:
+    """Whether a log is as it was written; `progress` hears how many bytes were read.
+
+    Raises:
+        OSError: a file cannot be read, or there is no log.
+    """
+    return _Verification(request, progress).run()
+
+
+def segments_of(directory: Path) -> list[Path]:
+    """The files of a log, in their order.
+
+    Raises:
+        OSError: it cannot be read, or there is none.
+    """
+    paths = [segment_path(directory, number) for number in segment_numbers(directory)]
+    if not paths:
+        raise FileNotFoundError(2, "there is no audit log (audit-*.jsonl)", str(directory))
+    return paths
+
+
+class _Verification:
+    def __init__(self, request: Request, progress: Callable[[int], None]) -> None:
+        self._request, self._progress = request, progress
+        self._remarks: list[str] = []
+        self._checkpoints: list[Checkpoint] = []  # by size, those still to be met
+        self._held, self._proven_to, self._first, self._unchained_before = 0, 0, 0, 0
+        self._link, self._before = Link(), b""  # the last good line
+        self._origins: set[str] = set()
+        self._deleted: set[int] = set()  # the last lines of segments of which the log says that they were deleted
+
+    def run(self) -> Verdict:
+        finding = None
+        try:
+            self._read_notes()
+            self._walk(segments_of(self._request.directory))
+        except _Tampered as tampered:
+            finding = tampered.finding
+        last = self._link.sequence if self._first else 0
+        return Verdict(
+            self._first, last, self._unchained_before, self._held, self._proven_to, finding, tuple(self._remarks)
+        )
+
+    def _read_notes(self) -> None:
+        files = list(self._request.notes)
+        path = self._request.directory / NOTES_NAME
+        if path.exists():
+            files.append(path.read_bytes())
+        for content in files:
+            notes, is_torn = split_notes(content)
+            if is_torn:
+                self._remarks.append("the last checkpoint is unfinished")
+            self._checkpoints += [self._open(note) for note in notes]
+        self._checkpoints.sort(key=lambda checkpoint: checkpoint.size)
+
+    def _open(self, note: bytes) -> Checkpoint:
+        try:
+            return open_note(note, self._request.key)
+        except NoteInvalid as error:
+            kind = Kind.FOREIGN_CHECKPOINT if error.is_foreign else Kind.FORGED_CHECKPOINT
+            first = note.partition(b"\n\n")[0].decode("ascii", "replace").replace("\n", " ")
+            raise _Tampered(Finding(kind, 0, f"checkpoint {first!r}: {error}")) from error
+
+    def _walk(self, paths: list[Path]) -> None:
+        headers = [_first_line(path) for path in paths]
+        begin = self._begin(paths, headers)
+        for place in range(begin, len(paths)):
+            if self._is_over:
+                return
+            self._follow_segment(paths[place:])
+        if begin == 0 or self._request.first <= 1:
+            self._must_be_whole(paths, headers)
+        if not self._is_over:
+            self._must_not_be_short()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._request.last is not None and self._link.sequence >= self._request.last
+
+    def _begin(self, paths: list[Path], first_lines: list[bytes]) -> int:
+        """Where to begin, with the link before it: the first chained segment, or the one that holds the first line."""
+        chained = 0
+        while chained < len(paths) and (not first_lines[chained] or is_unchained(first_lines[chained])):
+            chained += 1
+        if chained and any(first_lines[:chained]):
+            last = _last_line(paths[:chained])
+            self._link, self._before = Link(read_sequence(last) or 0, digest_of(last)), last
+            self._unchained_before = self._link.sequence + 1
+        if chained == len(paths):
+            return chained
+        headers = [read_header(line) for line in first_lines]
+        begin = chained
+        for place in range(chained, len(paths)):
+            header = headers[place]
+            if header and header.link.sequence < self._request.first:
+                begin = place
+        self._start_from(headers[begin], is_first=begin == chained)
+        return begin
+
+    def _start_from(self, header: Header | None, *, is_first: bool) -> None:
+        """Take the word of the first header for what came before it; the checkpoints prove it."""
+        if header:
+            self._origins.add(origin_of(header.instance))
+            if not (is_first and self._unchained_before):
+                self._link = header.link
+        self._first = self._link.sequence + 1
+        if unmet := self._meet_checkpoints(is_start=True):
+            raise _Tampered(unmet)
+
+    def _follow_segment(self, paths: list[Path]) -> None:
+        """Go on along the first of these files; the others are there to tell what a bad line means."""
+        path, before, offset = paths[0], self._link, 0
+        rest = b""
+        with path.open("rb") as segment:
+            while (block := segment.read(_BLOCK_BYTES)) and not self._is_over:
+                *lines, rest = (rest + block).split(b"\n")
+                self._note_deletions(block, lines)
+                if lines and offset == 0:
+                    self._check_header(lines[0], before)
+                self._follow(lines, lambda bad: _context(paths, bad), offset)
+                offset += sum(map(len, lines)) + len(lines)
+                self._progress(len(block))
+        if rest and not self._is_over:
+            if len(paths) > 1:
+                due = self._link.sequence + 1
+                raise _Tampered(Finding(Kind.TRUNCATION, due, f"{path.name} ends in the middle of line {due}"))
+            self._remarks.append("the last line is unfinished: the log is being written to, or the gateway crashed")
+
+    def _follow(self, lines: Sequence[bytes], context: Callable[[int], Sequence[bytes]], offset: int) -> None:
+        place = 0
+        while place < len(lines) and not self._is_over:
+            taken = lines[place : place + self._stride]
+            after = walk(self._link, taken)
+            length = after.sequence - self._link.sequence
+            if length:
+                self._link, self._before = after, taken[length - 1]
+            place += length
+            unmet = self._meet_checkpoints() if length == len(taken) else None
+            if unmet or length < len(taken):
+                following = context(offset + sum(len(line) + 1 for line in lines[:place]))
+                raise _Tampered(self._judge(following, unmet))
+
+    def _judge(self, following: Sequence[bytes], unmet: Finding | None) -> Finding:
+        """What the lines that follow say tells more than a checkpoint that is not met, if they do not follow."""
+        if unmet and (read_sequence(following[0]) is None or walk(self._link, following[:1]) != self._link):
+            return unmet
+        return diagnose(self._link, self._before, following)
+
+    @property
+    def _stride(self) -> int:
+        """How many lines may be walked before something must be looked at."""
+        size, last = self._link.tree.size, self._request.last
+        ends = [self._checkpoints[0].size - size] if self._checkpoints else []
+        if last is not None:
+            ends.append(last - self._link.sequence)
+        return min(ends, default=1 << 30)
+
+    def _check_header(self, line: bytes, before: Link) -> None:
+        header = read_header(line)
+        due = before.sequence + 1
+        if header is None and read_sequence(line) == due:
+            raise _Tampered(Finding(Kind.EDIT, due, f"line {due} begins a segment and is no header"))
+        if header is not None:
+            self._origins.add(origin_of(header.instance))
+            if header.link != before and (header.link.sequence, header.link.digest) == (before.sequence, before.digest):
+                raise _Tampered(Finding(Kind.EDIT, due, f"line {due} tells of another tree than the lines before it"))
+
+    def _meet_checkpoints(self, *, is_start: bool = False) -> Finding | None:
+        """Hold those of this size against the tree; at the start, those of what is gone are passed over."""
+        size = self._link.tree.size
+        while self._checkpoints and self._checkpoints[0].size <= size:
+            checkpoint = self._checkpoints.pop(0)
+            if checkpoint.size < size:
+                if is_start:
+                    continue
+                raise AssertionError("a checkpoint was walked past")
+            if checkpoint.root != self._link.tree.root:
+                return self._rewritten(checkpoint)
+            self._held, self._proven_to = self._held + 1, self._link.sequence
+        return None
+
+    def _rewritten(self, checkpoint: Checkpoint) -> Finding:
+        last = self._link.sequence
+        if checkpoint.origin not in self._origins:
+            why = f"a checkpoint of {checkpoint.origin} is not of this log"
+            return Finding(Kind.FOREIGN_CHECKPOINT, last, why)
+        first = max(self._proven_to + 1, self._first)
+        why = f"lines {first} to {last} are not those that were signed; their chain was made anew"
+        return Finding(Kind.REWRITING, first, why)
+
+    def _note_deletions(self, block: bytes, lines: Iterable[bytes]) -> None:
+        if _DELETED not in block:
+            return
+        for line in lines:
+            if _DELETED in line:
+                try:
+                    self._deleted.add(int(json.loads(line)["details"]["last"]))
+                except (ValueError, KeyError, TypeError):
+                    continue  # the chain judges it
+
+    def _must_be_whole(self, paths: list[Path], first_lines: list[bytes]) -> None:
+        """A log that does not begin with line 1 must say of what came before that it was deleted as it should be."""
+        missing = self._first - 1
+        if self._unchained_before or missing <= 0 or self._is_over or missing in self._deleted:
+            return
+        why = f"lines 1 to {missing} are missing, and nothing on record says that they were deleted for their age"
+        raise _Tampered(Finding(Kind.REMOVAL, 1, why))
+
+    def _must_not_be_short(self) -> None:
+        if not self._checkpoints:
+            return
+        checkpoint, last = self._checkpoints[-1], self._link.sequence
+        if self._origins and checkpoint.origin not in self._origins:
+            why = f"a checkpoint of {checkpoint.origin} is not of this log"
+            raise _Tampered(Finding(Kind.FOREIGN_CHECKPOINT, last, why))
+        missing = checkpoint.size - self._link.tree.size
+        why = f"the log ends with line {last}, and a checkpoint has seen {missing} more"
+        raise _Tampered(Finding(Kind.TRUNCATION, last + 1, why))
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as segment:
+        return segment.readline().rstrip(b"\n")
+
+
+def _last_line(paths: Sequence[Path]) -> bytes:
+    """The last line of files that are small enough, for there is one such run of them in the life of a log."""
+    for path in reversed(paths):
+        lines = path.read_bytes().rstrip(b"\n").split(b"\n")
+        if lines[-1]:
+            return lines[-1]
+    return b""
+
+
+def _context(paths: Sequence[Path], offset: int) -> list[bytes]:
+    """The line at an offset of the first file, and the two behind it, wherever they are."""
+    return list(islice(_lines(paths, offset), 3)) or [b""]
+
+
+def _lines(paths: Sequence[Path], offset: int) -> Iterator[bytes]:
+    for path in paths:
+        with path.open("rb") as segment:
+            segment.seek(offset)
+            for line in segment:
+                yield line.rstrip(b"\n")
+        offset = 0

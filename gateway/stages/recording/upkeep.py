@@ -1,0 +1,131 @@
+"""What the audit log needs beside the requests: the first lines after a start, checkpoints, an end for old segments.
+
+None of it may end the gateway or hold up a line, whatever goes wrong in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.audit.checkpoints import Checkpoint, origin_of
+from gateway.journal import Journal
+from gateway.journal.disk import Disk
+from gateway.journal.keys import KEY_NAME, made_or_read, read_private
+from gateway.journal.notes import append_note
+from gateway.journal.retention import expired
+from gateway.metrics import Metrics
+from gateway.stages.recording import Recording
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+CHECKPOINT_SECONDS = 300.0
+RETENTION_SECONDS = 3600.0
+_DAY_SECONDS = 86_400.0
+
+
+class Upkeep:
+    """Keeps one audit log; for the life of an instance."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        recording: Recording,
+        metrics: Metrics,
+        *,
+        keep_days: int | None,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._journal, self._recording, self._metrics = journal, recording, metrics
+        self._origin, self._keep_days = origin_of(recording.instance), keep_days
+        self._now, self._clock = now, clock
+        self._key: Ed25519PrivateKey | None = None
+        self._signed_size, self._signed_segment, self._signed_at = 0, 0, clock()  # of the last checkpoint
+        self._looked_at: float | None = None  # when for old segments
+
+    async def begin(self, key_file: Path | None, state_directory: Path) -> None:
+        """Take the key: `key_file`, or one of our own in the state directory, made at the first start.
+
+        Raises:
+            KeyUnusable: it holds something else than an Ed25519 key.
+            OSError: it cannot be read or made.
+        """
+        if key_file is not None:
+            self._key = await asyncio.to_thread(read_private, key_file)
+        else:
+            self._key = await asyncio.to_thread(made_or_read, state_directory / KEY_NAME)
+
+    async def note_what_was_found(self) -> None:
+        """What the last run left goes on record: half a line, a chain that was tampered with, writes without an end."""
+        for torn in self._journal.torn:
+            await self._recording.notice(
+                "torn-line-set-aside",
+                segment=torn.segment.name,
+                set_aside=torn.set_aside.name,
+                size_bytes=torn.size_bytes,
+            )
+        if (broken := self._journal.broken) is not None:
+            log.critical("the audit log was tampered with: %s", broken.why, extra={"line": broken.sequence})
+            await self._recording.notice(
+                "audit-log-tampered", looks_like=broken.kind.value, line=broken.sequence, why=broken.why
+            )
+        for intent in self._journal.interrupted:
+            log.warning("a write was interrupted when the gateway ended", extra={"request": intent.get("request")})
+            await self._recording.note_interrupted(intent)
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            await self.tend()
+
+    async def tend(self) -> None:
+        """Do what is due now."""
+        segment, now = self._journal.segment, self._clock()
+        if segment != self._signed_segment or now - self._signed_at >= CHECKPOINT_SECONDS:
+            await self.checkpoint()
+        if self._keep_days is not None and (self._looked_at is None or now - self._looked_at >= RETENTION_SECONDS):
+            self._looked_at = now
+            await self._delete_old_segments(self._now() - self._keep_days * _DAY_SECONDS)
+
+    async def checkpoint(self) -> None:
+        """Sign what is on record, put that beside it, and tell the log and the metrics, which leave this machine."""
+        tree, segment = self._journal.link.tree, self._journal.segment
+        self._signed_at, self._signed_segment = self._clock(), segment
+        if self._key is None or tree.size == self._signed_size:
+            return
+        checkpoint = Checkpoint(self._origin, tree.size, tree.root)
+        try:
+            await asyncio.to_thread(append_note, self._journal.directory, checkpoint, self._key, Disk())
+        except OSError as error:
+            log.error("no checkpoint could be written: %s", error)  # noqa: TRY400 - says all
+        except Exception:  # a fault of ours: requests are on record all the same
+            log.exception("no checkpoint could be made")
+            return
+        self._signed_size = tree.size
+        root = b64encode(tree.root).decode("ascii")
+        log.info("audit checkpoint", extra={"origin": self._origin, "size": tree.size, "root": root})
+        self._metrics.audit_checkpoint_at.set(self._now())
+        self._metrics.audit_lines.set(tree.size)
+
+    async def _delete_old_segments(self, before: float) -> None:
+        """Each on record first: what is left proves what was there, and that it went as it should."""
+        try:
+            for old in await asyncio.to_thread(expired, self._journal.directory, before):
+                if not await self._recording.notice(
+                    "segment-deleted", segment=old.path.name, first=old.first, last=old.last, digest=old.digest
+                ):
+                    return
+                await asyncio.to_thread(old.path.unlink)
+        except OSError as error:
+            log.error("an old segment of the audit log could not be deleted: %s", error)  # noqa: TRY400 - says all
+        except Exception:
+            log.exception("old segments of the audit log could not be looked for")

@@ -1,0 +1,104 @@
+"""`scim-gateway audit` on logs in files: what it says, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli.audit import command
+from gateway.journal.keys import KEY_NAME, made_or_read, public_pem
+from gateway.journal.notes import NOTES_NAME
+from tests.journal import logs
+from tests.settings.files import write_good
+
+
+def audit(*words: object) -> Result:
+    return CliRunner().invoke(command, [str(word) for word in words])
+
+
+@pytest.fixture
+def honest(tmp_path: Path) -> Path:
+    logs.write_log(tmp_path / "gw-1", random.Random(1))
+    (tmp_path / "key.pem").write_text(public_pem(logs.KEY))
+    return tmp_path / "gw-1"
+
+
+def tamper(directory: Path) -> None:
+    path = logs.segment_paths(directory)[0]
+    path.write_bytes(path.read_bytes().replace(b'"mark":0', b'"mark":9'))
+
+
+def test_an_honest_log_exits_0_and_says_how_far_it_is_proven(honest: Path) -> None:
+    ran = audit("verify", honest, "--key", honest.parent / "key.pem")
+
+    assert ran.exit_code == 0, ran.output
+    assert "are as they were written" in ran.output
+    assert "checkpoints hold" in ran.output
+    assert "not checked" not in ran.output
+
+
+def test_without_a_key_it_says_that_nobodys_signature_was_checked(honest: Path) -> None:
+    assert "give --key" in audit("verify", honest).output
+
+
+def test_without_a_checkpoint_it_says_what_it_could_not_see(honest: Path) -> None:
+    (honest / NOTES_NAME).unlink()
+    ran = audit("verify", honest)
+
+    assert ran.exit_code == 0
+    assert "no checkpoint" in ran.output
+
+
+def test_one_bad_log_of_two_exits_1_and_names_the_line(honest: Path, tmp_path: Path) -> None:
+    logs.write_log(tmp_path / "gw-2", random.Random(2))
+    tamper(tmp_path / "gw-2")
+    ran = audit("verify", honest, tmp_path / "gw-2")
+
+    assert ran.exit_code == 1
+    assert f"{honest}: lines 1 to" in ran.output
+    assert "TAMPERED WITH: edit at line 2: line 2 is not what line 3 says it was" in ran.output
+
+
+def test_a_checkpoint_kept_elsewhere_shows_that_the_end_was_cut_off(honest: Path, tmp_path: Path) -> None:
+    (honest / NOTES_NAME).rename(tmp_path / "kept")
+    last = logs.segment_paths(honest)[-1]
+    last.write_bytes(b"".join(last.read_bytes().splitlines(keepends=True)[:-1]))
+
+    assert audit("verify", honest).exit_code == 0
+    ran = audit("verify", honest, "--checkpoint", tmp_path / "kept")
+    assert (ran.exit_code, "truncation" in ran.output) == (1, True)
+
+
+def test_json_says_the_same(honest: Path) -> None:
+    tamper(honest)
+    told = json.loads(audit("verify", honest, "--json").stdout)
+
+    assert (told["ok"], told["finding"]["looks_like"], told["finding"]["line"]) == (False, "edit", 2)
+
+
+@pytest.mark.parametrize("option", ["--key", "--checkpoint"])
+def test_a_file_that_is_not_there_exits_1(honest: Path, option: str) -> None:
+    ran = audit("verify", honest, option, honest / "none")
+
+    assert ran.exit_code == 1
+    assert "No such file" in ran.output
+
+
+def test_a_directory_without_a_log_exits_1(tmp_path: Path) -> None:
+    ran = audit("verify", tmp_path)
+
+    assert (ran.exit_code, "there is no audit log" in ran.output) == (1, True)
+
+
+def test_key_prints_the_public_key_of_the_settings(tmp_path: Path) -> None:
+    file = write_good(tmp_path)
+    (tmp_path / "state").mkdir(exist_ok=True)
+    key = made_or_read(tmp_path / "state" / KEY_NAME)
+    ran = audit("key", "--config", file)
+
+    assert ran.exit_code == 0, ran.output
+    assert ran.output == public_pem(key)

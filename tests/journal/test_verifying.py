@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.audit.chain import Link, linked
+from gateway.audit.checkpoints import Checkpoint, sign
+from gateway.audit.tampering import Kind
+from gateway.journal.notes import NOTES_NAME
+from gateway.journal.verifying import Request, Verdict, verify
+from tests.journal import logs
+from tests.journal.disks import LINE, line, open_segments
+
+
+def verdict_of(directory: Path, **more: object) -> Verdict:
+    return verify(Request(directory, key=logs.PUBLIC_KEY, **more))  # type: ignore[arg-type] # as the test says
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_honest_log_is_found_tampered_with(tmp_path: Path, seed: int) -> None:
+    logs.write_log(tmp_path, random.Random(seed), runs=1 + seed % 6)
+    verdict = verdict_of(tmp_path)
+
+    assert verdict.finding is None
+    assert verdict.remarks == ()
+    assert (verdict.first, verdict.proven_to) == (1, verdict.last)
+    assert verdict.last > 1
+
+
+@pytest.mark.parametrize("tamper", logs.TAMPERINGS)
+def test_every_tampering_is_found(tmp_path: Path, tamper: logs.Tampering) -> None:
+    dice = random.Random(7)
+    logs.write_log(tmp_path / "honest", dice)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "honest").iterdir()}
+    for number in range(25):
+        copy = tmp_path / str(number)
+        shutil.copytree(tmp_path / "honest", copy)
+        tamper(copy, dice)
+        if {path.name: path.read_bytes() for path in copy.iterdir()} != before:
+            assert verdict_of(copy).finding is not None, copy
+
+
+def three_lines(directory: Path) -> list[bytes]:
+    """A log of a header and five lines, with a checkpoint; its lines."""
+    segments = open_segments(directory)
+    segments.append([LINE] * 5)
+    logs.sign_off(directory, segments)
+    segments.close()
+    return (directory / "audit-000001.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def rewrite(directory: Path, lines: list[bytes]) -> None:
+    (directory / "audit-000001.jsonl").write_bytes(b"".join(lines))
+
+
+def edited(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:2], lines[2].replace(b'"v":2', b'"v":3'), *lines[3:]]
+
+
+def edited_last(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:5], lines[5].replace(b'"v":2', b'"v":3')]
+
+
+def without_the_third(lines: list[bytes]) -> list[bytes]:
+    return lines[:2] + lines[3:]
+
+
+def swapped(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:2], lines[3], lines[2], *lines[4:]]
+
+
+def doubled(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:3], lines[1], *lines[3:]]
+
+
+def with_a_guest(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:2], lines[2].replace(b'"v":2', b'"v":3'), *lines[2:]]
+
+
+def renumbered(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:2], lines[2].replace(b'"seq":3', b'"seq":9'), *lines[3:]]
+
+
+def made_anew(lines: list[bytes]) -> list[bytes]:
+    head = linked(Link(), [b"{" + lines[0].split(b",", 1)[1].rsplit(b',"prev"', 1)[0] + b"}\n"])
+    return [head[0], *linked(head[1], [b'{"v":3}\n'] * 5)[0].splitlines(keepends=True)]
+
+
+def cut_short(lines: list[bytes]) -> list[bytes]:
+    return lines[:4]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "kind", "sequence"),
+    [
+        (edited, Kind.EDIT, 3),
+        (edited_last, Kind.REWRITING, 1),
+        (without_the_third, Kind.REMOVAL, 3),
+        (swapped, Kind.REORDERING, 3),
+        (doubled, Kind.INSERTION, 4),
+        (with_a_guest, Kind.INSERTION, 4),
+        (renumbered, Kind.EDIT, 3),
+        (made_anew, Kind.REWRITING, 1),
+        (cut_short, Kind.TRUNCATION, 5),
+    ],
+)
+def test_the_first_bad_line_is_named_and_what_it_looks_like(
+    tmp_path: Path, tamper: Callable[[list[bytes]], list[bytes]], kind: Kind, sequence: int
+) -> None:
+    rewrite(tmp_path, tamper(three_lines(tmp_path)))
+    finding = verdict_of(tmp_path).finding
+
+    assert finding is not None
+    assert (finding.kind, finding.sequence) == (kind, sequence), finding.why
+
+
+def test_a_log_replaced_whole_is_found_by_a_checkpoint_from_elsewhere(tmp_path: Path) -> None:
+    lines = three_lines(tmp_path)
+    kept = (tmp_path / NOTES_NAME).read_bytes()
+    rewrite(tmp_path, made_anew(lines))
+    (tmp_path / NOTES_NAME).unlink()
+
+    assert verdict_of(tmp_path).finding is None
+    finding = verdict_of(tmp_path, notes=(kept,)).finding
+    assert finding is not None
+    assert finding.kind is Kind.REWRITING
+
+
+@pytest.mark.parametrize(
+    ("note", "kind"),
+    [
+        (b"junk\n\njunk\n\n", Kind.FORGED_CHECKPOINT),
+        (
+            sign(Checkpoint("scim-gateway/gw-1", 6, bytes(32)), Ed25519PrivateKey.from_private_bytes(bytes(32))),
+            Kind.FOREIGN_CHECKPOINT,
+        ),
+        (sign(Checkpoint("scim-gateway/gw-2", 6, bytes(32)), logs.KEY), Kind.FOREIGN_CHECKPOINT),
+        (sign(Checkpoint("scim-gateway/gw-2", 60, bytes(32)), logs.KEY), Kind.FOREIGN_CHECKPOINT),
+        (sign(Checkpoint("scim-gateway/gw-1", 6, bytes(32)), logs.KEY), Kind.REWRITING),
+        (sign(Checkpoint("scim-gateway/gw-1", 60, bytes(32)), logs.KEY), Kind.TRUNCATION),
+        (
+            sign(Checkpoint("scim-gateway/gw-1", 7, bytes(32)), logs.KEY).replace(b"\n7\n", b"\n6\n"),
+            Kind.FORGED_CHECKPOINT,
+        ),
+    ],
+)
+def test_a_checkpoint_that_is_not_ours_is_named(tmp_path: Path, note: bytes, kind: Kind) -> None:
+    three_lines(tmp_path)
+    finding = verdict_of(tmp_path, notes=(note,)).finding
+
+    assert finding is not None
+    assert finding.kind is kind, finding.why
+
+
+def test_lines_of_before_the_chain_are_told_and_tied_on_to(tmp_path: Path) -> None:
+    (tmp_path / "audit-000001.jsonl").write_bytes(line(1) + line(2))
+    segments = open_segments(tmp_path)
+    segments.append([LINE])
+    logs.sign_off(tmp_path, segments)
+    segments.close()
+    verdict = verdict_of(tmp_path)
+
+    assert verdict.finding is None
+    assert (verdict.unchained_before, verdict.first, verdict.last) == (3, 3, 4)
+    (tmp_path / "audit-000001.jsonl").write_bytes(line(1) + line(2).replace(b'"v":1', b'"v":1,"x":0'))
+    assert verdict_of(tmp_path).finding is not None
+
+
+def test_a_range_begins_at_the_segment_that_holds_its_first_line(tmp_path: Path) -> None:
+    logs.write_log(tmp_path, random.Random(7), runs=8)
+    last = verdict_of(tmp_path).last
+    logs.segment_paths(tmp_path)[0].write_bytes(b"junk\n")
+    verdict = verdict_of(tmp_path, first=last - 10, last=last - 2)
+
+    assert verdict.finding is None
+    assert 1 < verdict.first <= last - 10
+    assert verdict.last == last - 2
+
+
+def test_the_first_segments_may_be_missing_only_when_the_log_says_that_they_were_deleted(tmp_path: Path) -> None:
+    segments = open_segments(tmp_path, max_segment_bytes=800)
+    for _ in range(12):
+        segments.append([LINE])
+    second = logs.segment_paths(tmp_path)[1].read_bytes()
+    gone = int(second.split(b",")[0].removeprefix(b'{"seq":')) - 1
+    (tmp_path / "audit-000001.jsonl").unlink()
+    before = verdict_of(tmp_path)
+    segments.append([b'{"v":2,"event":"notice","notice":"segment-deleted","details":{"last":%d}}\n' % gone])
+    segments.close()
+
+    assert before.finding is not None
+    assert before.finding.kind is Kind.REMOVAL
+    assert verdict_of(tmp_path).finding is None
