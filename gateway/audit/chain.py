@@ -54,15 +54,15 @@ def linked(link: Link, lines: Iterable[bytes]) -> tuple[bytes, Link]:
 
 def walk(link: Link, lines: Sequence[bytes]) -> Link:
     """Go on along lines (without newlines) for as long as each is the one that must come: the link after the last."""
-    sequence, digest = link.sequence, link.digest
+    sequence, digest = link.sequence, link.digest.encode("utf-8")
     leaves = []
-    for line in lines:
-        if not line.startswith(b'{"seq":%d,' % (sequence + 1)) or not line.endswith(f',"prev":"{digest}"}}'.encode()):
+    for line in lines:  # written out, for an auditor waits for millions of them
+        if not (line.endswith(b',"prev":"' + digest + b'"}') and line.startswith(b'{"seq":%d,' % (sequence + 1))):
             break
         sequence += 1
-        digest = sha256(line + b"\n").hexdigest()
+        digest = sha256(line + b"\n").hexdigest().encode("ascii")
         leaves.append(sha256(b"\0" + line).digest())
-    return Link(sequence, digest, grown(link.tree, leaves))
+    return Link(sequence, digest.decode("utf-8"), grown(link.tree, leaves))
 
 
 def digest_of(line: bytes) -> str:

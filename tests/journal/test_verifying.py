@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.audit.chain import Link, linked
+from gateway.audit.chain import Link, linked, walk
 from gateway.audit.checkpoints import Checkpoint, sign
+from gateway.audit.lines import segment_line
+from gateway.audit.merkle import Tree
 from gateway.audit.tampering import Kind
 from gateway.journal.notes import NOTES_NAME
 from gateway.journal.verifying import Request, Verdict, verify
@@ -35,14 +37,30 @@ def test_no_honest_log_is_found_tampered_with(tmp_path: Path, seed: int) -> None
 @pytest.mark.parametrize("tamper", logs.TAMPERINGS)
 def test_every_tampering_is_found(tmp_path: Path, tamper: logs.Tampering) -> None:
     dice = random.Random(7)
-    logs.write_log(tmp_path / "honest", dice)
-    before = {path.name: path.read_bytes() for path in (tmp_path / "honest").iterdir()}
-    for number in range(25):
-        copy = tmp_path / str(number)
-        shutil.copytree(tmp_path / "honest", copy)
-        tamper(copy, dice)
-        if {path.name: path.read_bytes() for path in copy.iterdir()} != before:
-            assert verdict_of(copy).finding is not None, copy
+    tampered = 0
+    for number in range(5):
+        honest = tmp_path / f"honest-{number}"
+        logs.write_log(honest, dice)
+        for attempt in range(30):
+            copy = tmp_path / f"copy-{number}-{attempt}"
+            shutil.copytree(honest, copy)
+            tamper(copy, dice)
+            if contents(copy) != contents(honest):
+                assert verdict_of(copy).finding is not None, copy
+                tampered += 1
+
+    assert tampered > 100
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.soak
+def test_of_a_thousand_honest_logs_none_is_found_tampered_with(tmp_path: Path) -> None:
+    for seed in range(1000):
+        logs.write_log(tmp_path / str(seed), random.Random(seed), runs=1 + seed % 6)
+        assert verdict_of(tmp_path / str(seed)).finding is None, seed
 
 
 def three_lines(directory: Path) -> list[bytes]:
@@ -169,6 +187,17 @@ def test_lines_of_before_the_chain_are_told_and_tied_on_to(tmp_path: Path) -> No
     assert (verdict.unchained_before, verdict.first, verdict.last) == (3, 3, 4)
     (tmp_path / "audit-000001.jsonl").write_bytes(line(1) + line(2).replace(b'"v":1', b'"v":1,"x":0'))
     assert verdict_of(tmp_path).finding is not None
+
+
+def test_a_header_that_tells_of_another_tree_is_found_though_the_chain_holds(tmp_path: Path) -> None:
+    lines = three_lines(tmp_path)
+    link = walk(Link(), [entry.rstrip(b"\n") for entry in lines])
+    lie = segment_line(2, 7, Tree(1, (bytes(32),)), now=0.0, instance="gw-1")
+    (tmp_path / "audit-000002.jsonl").write_bytes(linked(link, [lie, LINE])[0])
+    finding = verdict_of(tmp_path).finding
+
+    assert finding is not None
+    assert (finding.kind, finding.sequence) == (Kind.EDIT, 7)
 
 
 def test_a_range_begins_at_the_segment_that_holds_its_first_line(tmp_path: Path) -> None:
