@@ -124,7 +124,7 @@ class _Verification:
                 return
             self._follow_segment(paths[place:])
         if begin == 0 or self._request.first <= 1:
-            self._must_be_whole(paths, headers)
+            self._must_be_whole()
         if not self._is_over:
             self._must_not_be_short()
 
@@ -253,7 +253,7 @@ class _Verification:
                 except (ValueError, KeyError, TypeError):
                     continue  # the chain judges it
 
-    def _must_be_whole(self, paths: list[Path], first_lines: list[bytes]) -> None:
+    def _must_be_whole(self) -> None:
         """A log that does not begin with line 1 must say of what came before that it was deleted as it should be."""
         missing = self._first - 1
         if self._unchained_before or missing <= 0 or self._is_over or missing in self._deleted:

@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from gateway.journal.keys import KEY_NAME, made_or_read
+from gateway.journal.verifying import Request, verify
 from tests.end_to_end.processes import Served, serving, start
 from tests.upstreams import Conversation, answers, http_answer, json_answer, scripted_upstream
 from tests.worlds import TOKEN, sha256
@@ -121,6 +124,39 @@ async def test_a_second_signal_ends_it_at_once_and_what_it_cut_off_is_on_record(
     assert "Traceback" not in str(served.said)
     record = "".join(file.read_text() for file in sorted((tmp_path / "audit").glob("*.jsonl")))
     assert '"reason":"stopping"' in record
+
+
+async def test_a_write_under_way_when_it_is_killed_is_told_by_the_next_start_and_the_log_holds(tmp_path: Path) -> None:
+    arrived = asyncio.Event()
+
+    async def silent(conversation: Conversation) -> None:
+        request = await conversation.request()
+        if request.method == "POST":
+            arrived.set()
+        await conversation.silence()
+
+    async def create(served: Served) -> None:
+        user = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann@example.com"}
+        fields = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/scim+json"}
+        async with aiohttp.ClientSession(headers=fields) as session:
+            with suppress(aiohttp.ClientError):
+                await session.post(f"{served.base_url}/Users", json=user, ssl=served.trusting())
+
+    async with scripted_upstream(silent) as upstream:
+        async with serving(tmp_path, upstream.url) as served, asyncio.TaskGroup() as tasks:
+            tasks.create_task(create(served))
+            await arrived.wait()
+            served.signal(signal.SIGKILL)
+            await served.ends()
+        for _ in range(2):
+            async with serving(tmp_path, upstream.url) as served:
+                served.signal(signal.SIGTERM)
+                assert await served.ends() == 0
+    record = (tmp_path / "audit" / "audit-000001.jsonl").read_text()
+    verdict = verify(Request(tmp_path / "audit", made_or_read(tmp_path / "state" / KEY_NAME).public_key()))
+
+    assert record.count('"event":"interrupted"') == 1
+    assert (verdict.finding, verdict.proven_to) == (None, verdict.last)
 
 
 async def test_a_fault_in_reading_new_settings_keeps_the_old_ones(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ def test_a_segment_that_is_too_old_is_followed_by_another(tmp_path: Path) -> Non
     assert len(list(tmp_path.glob("audit-*"))) > 1
 
 
+def test_a_restart_makes_no_segment_younger(tmp_path: Path) -> None:
+    for seconds in (0.0, 2000.0, 4000.0):
+        segments = open_segments(tmp_path, max_seconds=3600, now=lambda moment=seconds: moment)  # type: ignore[misc] # bound
+        segments.append([LINE])
+        segments.close()
+
+    assert len(list(tmp_path.glob("audit-*"))) == 2
+
+
 def test_a_line_larger_than_a_segment_is_written_all_the_same(tmp_path: Path) -> None:
     segments = open_segments(tmp_path, max_segment_bytes=5)
     segments.append([LINE])

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.settings.reading import examine
 from tests.settings.files import spoil, write_good, write_private
 from tests.settings.test_feeds import service_tags, tag
 from tests.worlds import TOKEN, sha256
 
+ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(32)).private_bytes(
+    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+)
 FAR = datetime.datetime(3500, 1, 1, tzinfo=datetime.UTC)  # trustme's authorities end with the year 2999
 
 
@@ -213,3 +218,23 @@ def test_a_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
 
     assert "not a directory" in said(file, "gateway.state_directory")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        (b"garbage", "no private key"),
+        ("tls/key.pem", "another kind than Ed25519"),
+        (ED25519, ""),
+    ],
+)
+def test_the_key_of_the_audit_log_is_looked_at(tmp_path: Path, content: bytes | str | None, says: str) -> None:
+    file = spoil(tmp_path, ("[audit]", '[audit]\nkey_file = "audit.pem"'))
+    if content is not None:
+        (tmp_path / "audit.pem").write_bytes((tmp_path / content).read_bytes() if isinstance(content, str) else content)
+        (tmp_path / "audit.pem").chmod(0o600)
+    found = said(file, "audit.key_file")
+
+    assert says in found
+    assert bool(found) is bool(says)
