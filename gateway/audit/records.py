@@ -1,0 +1,31 @@
+"""Reading a line of the audit log back, whatever keys it has and whoever wrote it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import orjson
+
+Record: TypeAlias = Mapping[str, object]
+
+
+def read_record(line: bytes) -> Record | None:
+    """The JSON object that a line holds; None when it holds none."""
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def text_of(record: Record, key: str) -> str:
+    """A string, "" when there is none."""
+    value = record.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def number_of(record: Record, key: str) -> int:
+    """A whole number, 0 when there is none."""
+    value = record.get(key)
+    return value if type(value) is int else 0  # True is an int too
