@@ -20,6 +20,7 @@ from typing import Self
 
 from gateway.audit.chain import Link
 from gateway.audit.tampering import Finding
+from gateway.journal.cursors import BEGINNING, Position
 from gateway.journal.disk import Disk
 from gateway.journal.interrupted import Intent, interrupted
 from gateway.journal.locks import exclusive
@@ -107,6 +108,11 @@ class Journal:
     def segment(self) -> int:
         """The number of the segment that is written to."""
         return self._segments.number if self._segments else 0
+
+    @property
+    def durable(self) -> Position:
+        """The end of the last line that would survive a power cut."""
+        return self._segments.durable if self._segments is not None else BEGINNING
 
     async def append(self, line: bytes) -> None:
         """Put one line on record: it would survive a power cut once this returns. It is numbered and chained as it is

@@ -16,6 +16,7 @@ from pathlib import Path
 from gateway.audit.chain import Link, linked
 from gateway.audit.lines import segment_line
 from gateway.audit.tampering import Finding
+from gateway.journal.cursors import Position
 from gateway.journal.disk import Disk
 from gateway.journal.recovery import TornTail, recover, segment_path, write_all
 
@@ -63,6 +64,8 @@ class Segments:
             self._began_at = recovered.header.began_at
         elif self._good_bytes or not recovered.segment:
             self._begin_segment()
+        # One value, for other threads read it. What a crash left may not be synced: it is once the next line is.
+        self.durable = Position(self.number, self._good_bytes, self.link.sequence)
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Number, chain and write lines, all or none; once this returns they would survive a power cut.
@@ -86,6 +89,7 @@ class Segments:
             raise
         self._good_bytes += len(written)
         self.link = link
+        self.durable = Position(self.number, self._good_bytes, link.sequence)
 
     def _header(self) -> bytes:
         first, tree = self.link.sequence + 1, self.link.tree

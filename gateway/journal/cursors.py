@@ -1,0 +1,62 @@
+"""Where in the audit log somebody is, and remembering that over restarts. The files block; for a thread."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """The end of a line: its segment, where in that file it ends, and the line's number. Later ones are greater."""
+
+    segment: int = 0
+    offset: int = 0
+    sequence: int = 0
+
+
+BEGINNING = Position()
+
+
+class CursorFile:
+    """A position on disk, replaced as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Position:
+        """What was saved last; the beginning if nothing was, or nobody can read it: rather twice than never."""
+        try:
+            raw = json.loads(self.path.read_bytes())
+            return Position(int(raw["segment"]), int(raw["offset"]), int(raw["sequence"]))
+        except FileNotFoundError:
+            return BEGINNING
+        except (OSError, ValueError, KeyError, TypeError):
+            log.exception("%s cannot be read: the whole audit log is sent again", self.path)
+            return BEGINNING
+
+    def save(self, position: Position) -> None:
+        """Put a position in the place of the last one; it would survive a power cut once this returns.
+
+        Raises:
+            OSError: the last one stands, or this one does.
+        """
+        self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        try:
+            os.write(descriptor, json.dumps(asdict(position)).encode("ascii"))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        draft.replace(self.path)
+        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
