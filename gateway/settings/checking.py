@@ -68,6 +68,22 @@ def audit_key_is_good(settings: Settings, _now: float) -> Iterator[Problem]:
         yield from _is_private(key, file)
 
 
+def syslog_files_are_good(settings: Settings, now: float) -> Iterator[Problem]:
+    """CA file and client certificate towards the syslog server."""
+    syslog = settings.audit.syslog
+    if syslog is None:
+        return
+    if syslog.ca_file is not None:
+        yield from pairs.examine_authorities("audit.syslog.ca_file", syslog.ca_file)
+    if syslog.certificate_file is not None and syslog.key_file is not None:
+        yield from pairs.examine_pair(
+            ("audit.syslog.certificate_file", syslog.certificate_file),
+            ("audit.syslog.key_file", syslog.key_file),
+            now,
+        )
+        yield from _is_private("audit.syslog.key_file", syslog.key_file)
+
+
 def secret_files_are_private(settings: Settings, _now: float) -> Iterator[Problem]:
     """A secret that others can read is none."""
     for key, file in _secret_files(settings):
@@ -132,6 +148,7 @@ LOOKS: tuple[Look, ...] = (
     listener_pair_is_good,
     upstream_files_are_good,
     audit_key_is_good,
+    syslog_files_are_good,
     secret_files_are_private,
     secrets_are_strong,
     credentials_are_in_date,

@@ -24,6 +24,7 @@ from gateway.settings.values import (
     OperationPattern,
     PlainPath,
     PublicUrl,
+    ServerAddress,
     SettingsPath,
     Source,
     UpstreamUrl,
@@ -45,8 +46,15 @@ __all__ = [
     "Network",
     "Settings",
     "SourceFeed",
+    "StdoutSection",
+    "SyslogSection",
     "Tenant",
 ]
+
+Facility = Literal[
+    "auth", "authpriv", "audit",
+    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+]  # fmt: skip
 
 SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -146,6 +154,30 @@ class AdminSection(_Section):
         return HostPort.parse(self.address)
 
 
+class SyslogSection(_Section):
+    """[audit.syslog]: a syslog server (RFC 5424) that gets every line, over TLS alone (RFC 5425)."""
+
+    address: ServerAddress = Field(description="host:port of the server; 6514 is the port of syslog over TLS.")
+    ca_file: SettingsPath | None = Field(
+        None, description="PEM: who may certify the server, if not the system's authorities."
+    )
+    certificate_file: SettingsPath | None = Field(None, description="PEM: the client certificate shown to the server.")
+    key_file: SettingsPath | None = Field(None, description="PEM: its private key, without a passphrase.")
+    format: Literal["json", "ocsf"] = Field("json", description="json: the line as it stands on disk; ocsf: OCSF 1.4.")
+    facility: Facility = Field("authpriv", description="auth, authpriv, audit, or local0 to local7.")
+
+    @property
+    def endpoint(self) -> HostPort:
+        """`address`, taken apart."""
+        return HostPort.parse(self.address)
+
+
+class StdoutSection(_Section):
+    """[audit.stdout]: every line on standard output as well, for those who collect what a container prints."""
+
+    format: Literal["json", "ocsf"] = Field("json", description="json: the line as it stands on disk; ocsf: OCSF 1.4.")
+
+
 class AuditSection(_Section):
     """[audit]: the record of every request."""
 
@@ -163,6 +195,8 @@ class AuditSection(_Section):
     keep_days: int | None = Field(
         None, ge=1, le=36_600, description="Older files are deleted, on record; by default none ever is."
     )
+    syslog: SyslogSection | None = Field(None, description="A syslog server that gets every line.")
+    stdout: StdoutSection | None = Field(None, description="Every line on standard output as well.")
 
 
 class AlertsSection(_Section):

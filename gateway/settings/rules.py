@@ -167,6 +167,16 @@ def alerts_reach_somebody(settings: Settings) -> Iterator[Problem]:
         yield Problem("alerts.webhook_url", "sends its token in the clear; use https", "warning")
 
 
+def syslog_pair_is_whole(settings: Settings) -> Iterator[Problem]:
+    """A client certificate needs its key."""
+    syslog = settings.audit.syslog
+    names = ("certificate_file", "key_file")
+    given = [name for name in names if syslog is not None and getattr(syslog, name) is not None]
+    if len(given) == 1:
+        missing = next(name for name in names if name not in given)
+        yield Problem(f"audit.syslog.{given[0]}", f"needs {missing} beside it")
+
+
 def a_hold_outlasts_its_client(settings: Settings) -> Iterator[Problem]:
     """Okta's last attempt comes 85 hours after the first at the latest: a hold beyond that loses tasks."""
     for name, tenant in settings.tenants.items():
@@ -196,6 +206,7 @@ RULES: tuple[Rule, ...] = (
     upstream_in_the_clear_is_inside,
     feeds_are_defined,
     alerts_reach_somebody,
+    syslog_pair_is_whole,
     a_hold_outlasts_its_client,
     listeners_are_apart,
 )

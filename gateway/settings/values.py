@@ -115,6 +115,17 @@ def _address_can_be_listened_on(address: str) -> str:
 ListenAddress = Annotated[str, AfterValidator(_address_can_be_listened_on)]
 
 
+def _address_can_be_connected_to(address: str) -> str:
+    endpoint = HostPort.parse(address)
+    if endpoint.port == 0 or endpoint.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        msg = "must be the host and the port of a server, such as logs.example.com:6514"
+        raise ValueError(msg)
+    return str(endpoint)
+
+
+ServerAddress = Annotated[str, AfterValidator(_address_can_be_connected_to)]
+
+
 def _url_is_public(url: str) -> str:
     match = _ORIGIN.fullmatch(url)
     if match is None:

@@ -238,3 +238,46 @@ def test_the_key_of_the_audit_log_is_looked_at(tmp_path: Path, content: bytes | 
 
     assert says in found
     assert bool(found) is bool(says)
+
+
+SYSLOG = """directory = "audit"
+
+[audit.syslog]
+address = "logs.internal:6514"
+ca_file = "tls/ca.pem"
+certificate_file = "tls/fullchain.pem"
+key_file = "client.key"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "key", "says"),
+    [
+        ("tls/ca.pem", "garbage", "audit.syslog.ca_file", "no certificate"),
+        ("tls/fullchain.pem", "garbage", "audit.syslog.certificate_file", "no certificate"),
+        ("tls/ca.pem", None, "audit.syslog.ca_file", "No such file"),
+        ("client.key", "garbage", "audit.syslog.key_file", "no private key"),
+    ],
+)
+def test_a_file_towards_the_syslog_server_that_is_no_use_is_named(
+    tmp_path: Path, name: str, content: str | None, key: str, says: str
+) -> None:
+    assert says in said(spoil(tmp_path, ('directory = "audit"\n', SYSLOG), **{name: content}), key)
+
+
+def test_a_key_towards_the_syslog_server_is_private(tmp_path: Path) -> None:
+    file = spoil(tmp_path, ('directory = "audit"\n', SYSLOG))
+    write_private(tmp_path / "client.key", (tmp_path / "tls/key.pem").read_text())
+    assert said(file, "audit.syslog.key_file") == ""
+
+    (tmp_path / "client.key").chmod(0o644)
+    assert "chmod 600" in said(file, "audit.syslog.key_file")
+
+
+@pytest.mark.parametrize(
+    "address", ["logs.internal", "logs.internal:0", "0.0.0.0:6514", "[::]:6514", "http://logs:6514"]
+)
+def test_a_syslog_server_is_a_host_and_a_port(tmp_path: Path, address: str) -> None:
+    file = spoil(tmp_path, ('directory = "audit"\n', SYSLOG), ("logs.internal:6514", address))
+
+    assert "must" in said(file, "audit.syslog.address")

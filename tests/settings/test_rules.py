@@ -160,3 +160,18 @@ def test_a_hold_longer_than_okta_waits_is_worth_a_word(client: str, hours: int, 
     problems = found({"jira": {**GOOD, "client": client, "guard": {"hold_hours": hours}}})
 
     assert problems == ([("tenants.jira.guard.hold_hours", "warning")] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("syslog", "problems"),
+    [
+        ({}, []),
+        ({"certificate_file": "c", "key_file": "k"}, []),
+        ({"certificate_file": "c"}, [("audit.syslog.certificate_file", "error")]),
+        ({"key_file": "k"}, [("audit.syslog.key_file", "error")]),
+    ],
+)
+def test_a_certificate_for_the_syslog_server_has_its_key(
+    syslog: dict[str, str], problems: list[tuple[str, str]]
+) -> None:
+    assert found({"jira": GOOD}, audit={"syslog": {"address": "logs.internal:6514", **syslog}}) == problems
