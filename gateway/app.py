@@ -24,6 +24,7 @@ from gateway.server.listener import Listener, listening_socket
 from gateway.server.tls import Certificates
 from gateway.settings.models import AlertsSection, Settings
 from gateway.settings.problems import SettingsInvalid
+from gateway.sinks import Outlet, Sink, StdoutOutlet, SyslogOutlet
 from gateway.stages.admission import Admission
 from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, open_upstreams
 from gateway.stages.guarding import Directories, GuardEvent, Guarding
@@ -78,6 +79,7 @@ class Instance:
         self.feeds = Feeds.of(settings)
         self.upstreams: dict[str, Upstream] = {}
         self.journal = Journal(settings.audit.directory, instance=socket.gethostname(), rotation=_rotation(settings))
+        self.sinks = _sinks(settings, self.journal)
         self.metrics = Metrics(settings.tenants, version=__version__)
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
@@ -185,6 +187,7 @@ class Instance:
             self._note_transitions(),
             *rounds.of_the_guard(self),
             self.upkeep.run(),
+            *(sink.run() for sink in self.sinks),
             self._tick(),
             self._reload_on_request(),
         )
@@ -321,6 +324,16 @@ def _rotation(settings: Settings) -> Rotation:
     return Rotation(audit.max_segment_mib << 20, audit.max_segment_hours * 3600.0)
 
 
+def _sinks(settings: Settings, journal: Journal) -> tuple[Sink, ...]:
+    outlets: list[Outlet] = []
+    if settings.audit.syslog is not None:
+        outlets.append(SyslogOutlet(settings.audit.syslog))
+    if settings.audit.stdout is not None:
+        outlets.append(StdoutOutlet(settings.audit.stdout))
+    directory = settings.gateway.state_directory / "sinks"
+    return tuple(Sink(outlet, journal, directory) for outlet in outlets)
+
+
 def digest(settings: Settings) -> str:
     """A short name of settings, by their content; secrets are in it only as digests and stars."""
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
@@ -336,6 +349,8 @@ def _fixed(settings: Settings) -> Mapping[str, object]:
         "audit.max_segment_mib": settings.audit.max_segment_mib,
         "audit.max_segment_hours": settings.audit.max_segment_hours,
         "audit.keep_days": settings.audit.keep_days,
+        "audit.syslog": settings.audit.syslog,
+        "audit.stdout": settings.audit.stdout,
         "alerts": settings.alerts,
     }
 

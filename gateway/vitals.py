@@ -28,6 +28,9 @@ def checks(instance: Instance) -> dict[str, Check]:
         "guard": Check(instance.keeper.problem is None, _guard_text(instance), counts=False),
         "settings": Check(not instance.reload_problem, instance.reload_problem, counts=False),
     }
+    for sink in instance.sinks:
+        text = sink.problem or (f"{sink.lag_lines} lines behind" if sink.lag_lines else "")
+        found[f"audit sink {sink.name}"] = Check(not sink.problem, text, counts=False)
     for name, state in instance.feeds.states.items():
         found[f"feed {name}"] = Check(not state.refused, state.refused or f"{state.networks} networks", counts=False)
     for name, upstream in instance.upstreams.items():
@@ -76,6 +79,9 @@ def show(instance: Instance) -> None:
         for node in upstream.nodes:
             metrics.show_node(name, node.name, node.state.value, is_primary=node is upstream.primary)
     _show_guard(instance)
+    for sink in instance.sinks:
+        oldest_seconds = sink.oldest_seconds(time.time())
+        metrics.show_sink(sink.name, sink.counts, lag_lines=sink.lag_lines, oldest_seconds=oldest_seconds)
     metrics.turns_held.set(instance.turns.held)
     metrics.turns_waiting.set(instance.turns.waiting)
     for name, state in instance.feeds.states.items():

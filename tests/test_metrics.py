@@ -15,6 +15,7 @@ from tests.audit import trails
 
 BASE_UNITS = ("_seconds", "_bytes", "_total", "_info")
 WITHOUT_UNIT = {
+    "scim_gateway_audit_sink_lag_lines",
     "scim_gateway_connections",
     "scim_gateway_requests_in_flight",
     "scim_gateway_upstream_up",
@@ -201,6 +202,18 @@ def test_credentials_that_are_gone_are_forgotten() -> None:
     ]
     shown.observe(trails.served())  # one that was under way
     assert not [name for name in samples(shown) if name.startswith("credential_last_used")]
+
+
+def test_how_far_a_way_out_of_the_audit_log_is_shows() -> None:
+    shown = metrics()
+    shown.show_sink("syslog", {"sent": 7, "gone": 1}, lag_lines=3, oldest_seconds=2.5)
+
+    assert {name: value for name, value in samples(shown).items() if "{" in name and "sink=" in name} == {
+        "audit_sink_events_total{result=sent,sink=syslog}": 7,
+        "audit_sink_events_total{result=gone,sink=syslog}": 1,
+        "audit_sink_lag_lines{sink=syslog}": 3,
+        "audit_oldest_unshipped_seconds{sink=syslog}": 2.5,
+    }
 
 
 def test_a_tenant_of_new_settings_is_shown_by_its_name() -> None:

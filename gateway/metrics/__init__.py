@@ -149,6 +149,13 @@ class Metrics:
             self._node_state.labels(tenant, node, known).set(known == state)
         self._node_primary.labels(tenant, node).set(is_primary)
 
+    def show_sink(self, name: str, counts: Mapping[str, int], *, lag_lines: int, oldest_seconds: float) -> None:
+        """How far a way out of the audit log is; `counts` by result, from a closed list."""
+        for result, count in counts.items():
+            self._sink_events[name, result] = count
+        self._sink_lag.labels(name).set(lag_lines)
+        self._sink_oldest.labels(name).set(oldest_seconds)
+
     def _tenant(self, name: str | None) -> str:
         if name is None:
             return NONE
@@ -292,6 +299,18 @@ class Metrics:
         gauge = partial(Gauge, namespace=PREFIX, registry=registry)
         self.audit_checkpoint_at = gauge("audit_checkpoint_timestamp_seconds", "When the audit log was signed last.")
         self.audit_lines = gauge("audit_lines", "Lines of the audit log that the last checkpoint stands for.")
+        self._sink_events = _tally(
+            registry,
+            "audit_sink_events",
+            "Lines of the audit log by sink: sent (also once more), or gone from the disk before they could be.",
+            ("sink", "result"),
+        )
+        self._sink_lag = gauge(
+            "audit_sink_lag_lines", "Lines of the audit log that a sink has not sent yet.", ("sink",)
+        )
+        self._sink_oldest = gauge(
+            "audit_oldest_unshipped_seconds", "Age of the oldest line that a sink has not sent yet.", ("sink",)
+        )
 
     def _gauge_tenants(self, registry: CollectorRegistry) -> None:
         gauge = partial(Gauge, namespace=PREFIX, registry=registry)

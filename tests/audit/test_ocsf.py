@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.audit import lines
+from gateway.audit.chain import Link, linked
 from gateway.audit.ocsf import ocsf_event
 from gateway.exchange import Delivery, Outcome, Stage, Trail, Unparsed
 from gateway.refusal import Reason
@@ -46,7 +47,7 @@ ONE_OF = {
 
 
 def numbered(line: bytes) -> bytes:
-    return lines.numbered(line, 7).rstrip(b"\n")
+    return linked(Link(6), [line])[0].rstrip(b"\n")
 
 
 def outcome(**changes: Any) -> bytes:

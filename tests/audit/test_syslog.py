@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audit.lines import notice_line, numbered
+from gateway.audit.chain import Link, linked
+from gateway.audit.lines import notice_line
 from gateway.audit.syslog import FACILITIES, syslog_frame, syslog_message
 from tests import worlds
 
@@ -15,7 +16,7 @@ HEADER = re.compile(rb'<(\d{1,3})>1 (\S+) (\S+) scim-gateway - (\S+) (-|\[meta s
 
 
 def line(text: str = "start", instance: str = "gw-1") -> bytes:
-    return numbered(notice_line(text, {}, now=worlds.NOW, instance=instance), 7).rstrip(b"\n")
+    return linked(Link(6), [notice_line(text, {}, now=worlds.NOW, instance=instance)])[0].rstrip(b"\n")
 
 
 def test_the_header_says_when_where_what_and_which() -> None:
