@@ -140,7 +140,7 @@ class Sink:
         if batch.gone:
             log.error("%d lines were removed from the audit log before the sink %s had them", batch.gone, self.name)
             self.counts["gone"] += batch.gone
-        self._sent = batch.end
+        self._sent, self._oldest_at = batch.end, None
         self._settling.append((batch.end, asyncio.get_running_loop().time()))
 
     async def _settle(self) -> None:
