@@ -21,8 +21,9 @@ class Channel(Protocol):
             OSError: it is not open any more, or takes too long (TimeoutError is one).
         """
 
-    async def ended(self) -> None:
-        """Return once the other side is gone; never, if nobody can tell."""
+    @property
+    def has_ended(self) -> bool:
+        """Whether the other side is known to be gone."""
 
 
 class Outlet(Protocol):

@@ -102,24 +102,27 @@ class Sink:
         self._sent = self._arrived
         await self._read()  # how far behind we are shows also while nobody takes anything
         try:
-            async with self._outlet.open() as channel, asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._ship(channel))
-                tasks.create_task(_until_it_ends(channel))
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from group
+            async with self._outlet.open() as channel:
+                await self._ship(channel)
         finally:
             self._keep_at_end()
 
     async def _ship(self, channel: Channel) -> None:
-        while True:
+        loop = asyncio.get_running_loop()
+        opened_at = loop.time()
+        while not channel.has_ended:
             content, batch = await self._read()
             if batch.lines:
                 await channel.send(content)
                 self._note_sent(batch)
             else:
-                self._note_success()
                 await asyncio.sleep(POLL_SECONDS)
+            # In TLS 1.3 a server refuses our certificate only after it has seemed to take it, and lines with it.
+            if loop.time() - opened_at >= 2 * self._first_wait_seconds:
+                self._note_success()
             await self._settle()
+        msg = "the other side ended the connection"
+        raise ConnectionResetError(msg)
 
     async def _read(self) -> tuple[bytes, Batch]:
         """The next lines as they are to be sent."""
@@ -135,7 +138,6 @@ class Sink:
         return b"".join([self._outlet.frame(line) for line in batch.lines]), batch
 
     def _note_sent(self, batch: Batch) -> None:
-        self._note_success()
         self.counts["sent"] += len(batch.lines)
         if batch.gone:
             log.error("%d lines were removed from the audit log before the sink %s had them", batch.gone, self.name)
@@ -184,12 +186,6 @@ class Sink:
         """Doubling, and scattered: else all instances would come back to a mended server at once."""
         doubled = self._first_wait_seconds * 2.0 ** min(max(0, self._failures - 1), 16)
         return min(doubled, LONGEST_WAIT_SECONDS) * (0.5 + self._jitter() / 2)
-
-
-async def _until_it_ends(channel: Channel) -> None:
-    await channel.ended()
-    msg = "the other side ended the connection"
-    raise ConnectionResetError(msg)
 
 
 def _why(error: OSError) -> str:

@@ -47,9 +47,10 @@ class StdoutChannel:
             await self._wait_until_it_takes_more()
             content = content[os.write(self._descriptor, piece) :]
 
-    async def ended(self) -> None:
+    @property
+    def has_ended(self) -> bool:
         """A reader that is gone shows when something is written."""
-        await asyncio.Event().wait()
+        return False
 
     async def _wait_until_it_takes_more(self) -> None:
         loop, takes_more = asyncio.get_running_loop(), asyncio.Event()

@@ -17,11 +17,11 @@ from gateway.settings.models import SyslogSection
 from gateway.sinks.outlets import form_of
 
 OPEN_SECONDS = 20.0
-SEND_SECONDS = 30.0  # for a batch
+SEND_SECONDS = 30.0  # for a piece
 CLOSE_SECONDS = 1.0
-SETTLE_SECONDS = 10.0
-UNACKNOWLEDGED_SECONDS = 5.0
-_READ_BYTES = 4096
+UNACKNOWLEDGED_SECONDS = 20.0  # a server that is slow, and now and then reads nothing, is not gone
+SETTLE_SECONDS = 30.0  # longer than that, or what nobody acknowledged would count as arrived
+_PIECE_BYTES = 32 << 10
 
 
 class SyslogOutlet:
@@ -72,14 +72,15 @@ class SyslogChannel:
 
     async def send(self, content: bytes) -> None:
         """Until the kernel has all of it."""
-        self._writer.write(content)
-        async with asyncio.timeout(SEND_SECONDS):
-            await self._writer.drain()
+        for start in range(0, len(content), _PIECE_BYTES):
+            self._writer.write(content[start : start + _PIECE_BYTES])
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._writer.drain()
 
-    async def ended(self) -> None:
-        """A syslog server says nothing, ever: what it may send is thrown away."""
-        while await self._reader.read(_READ_BYTES):
-            pass
+    @property
+    def has_ended(self) -> bool:
+        """A syslog server says nothing, ever, but that it goes."""
+        return self._reader.at_eof() or self._writer.is_closing()
 
 
 def client_context(section: SyslogSection) -> ssl.SSLContext:

@@ -50,4 +50,6 @@ def test_every_metric_that_is_named_is_there() -> None:
 def test_the_times_and_the_version_are_those_that_hold() -> None:
     assert f"OCSF {VERSION.removesuffix('.0')}\n" in PAGE
     assert f"lived on for {syslog.SETTLE_SECONDS:g} s after it" in PAGE
+    assert f"up to {syslog.SETTLE_SECONDS:g} s of lines come again" in PAGE
     assert (sink.FIRST_WAIT_SECONDS, sink.LONGEST_WAIT_SECONDS) == (0.5, 60)
+    assert syslog.UNACKNOWLEDGED_SECONDS < syslog.SETTLE_SECONDS

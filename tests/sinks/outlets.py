@@ -12,17 +12,18 @@ from gateway.sinks.outlets import Channel
 
 
 class FakeOutlet:
-    """Takes lines; `is_down` refuses to open, `fails_after` ends a channel when it has taken so many batches."""
+    """Takes lines; it may be down (nothing opens), stalled (nothing is taken) or fickle (what takes lines ends)."""
 
     def __init__(self, *, settle_seconds: float = 0.0) -> None:
         self.name = "fake"
         self.settle_seconds = settle_seconds
         self.is_down = False
         self.is_stalled = False
+        self.is_fickle = False
         self.poison = b""
         self.taken: list[bytes] = []
         self.opened = 0
-        self._ended = asyncio.Event()
+        self._has_ended = False
 
     def frame(self, line: bytes) -> bytes:
         if self.poison and self.poison in line:
@@ -35,20 +36,22 @@ class FakeOutlet:
         if self.is_down:
             raise ConnectionRefusedError(111, "Connection refused")
         self.opened += 1
-        self._ended = asyncio.Event()
+        self._has_ended = False
         yield self
 
     async def send(self, content: bytes) -> None:
         if self.is_stalled:
             await asyncio.Event().wait()
         self.taken += content.splitlines()
+        self._has_ended = self.is_fickle
 
-    async def ended(self) -> None:
-        await self._ended.wait()
+    @property
+    def has_ended(self) -> bool:
+        return self._has_ended
 
     def end(self) -> None:
         """The other side goes away."""
-        self._ended.set()
+        self._has_ended = True
 
 
 async def record(journal: Journal, count: int) -> None:

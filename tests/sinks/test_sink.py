@@ -125,6 +125,20 @@ async def test_lines_that_were_removed_are_counted(tmp_path: Path, caplog: pytes
     assert "were removed from the audit log before the sink fake had them" in caplog.text
 
 
+async def test_a_server_that_hangs_up_again_and_again_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outlet = FakeOutlet(settle_seconds=60)
+    outlet.is_fickle = True
+    async with Journal(tmp_path / "log") as journal, running(outlet, journal, tmp_path) as sink:
+        await record(journal, 1)
+        await until(lambda: outlet.opened >= 4)
+        assert sink.problem == "the other side ended the connection"
+    assert [entry.getMessage() for entry in caplog.records] == [
+        "the sink fake takes no lines, which wait on disk: the other side ended the connection"
+    ]
+
+
 async def test_a_fault_of_ours_ends_nothing(tmp_path: Path) -> None:
     outlet = FakeOutlet()
     outlet.poison = b'"seq":2,'
