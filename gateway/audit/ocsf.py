@@ -87,7 +87,7 @@ def _kind(record: Record) -> _Kind:
     event = text_of(record, "event")
     if event == "refusal" and text_of(record, "reason").startswith(_REFUSED_ENTRY):
         return _Kind(3, 3002, _LOGON)
-    if event == "outcome" and verb not in ("get", "list", "search"):
+    if event in ("outcome", "interrupted") and verb not in ("get", "list", "search"):
         if subject == "user":
             only_password = record.get("attributes") == ["password"]
             return _Kind(3, 3001, _PASSWORD_CHANGE if only_password else _ACCOUNT.get(verb, OTHER))
@@ -130,7 +130,7 @@ def _status_id(record: Record) -> int:
         return UNKNOWN
     status = number_of(record, "status")
     if not status:
-        return _SUCCESS if text_of(record, "event") == "notice" else UNKNOWN
+        return _SUCCESS if text_of(record, "event") in ("notice", "segment") else UNKNOWN
     return _SUCCESS if status < 400 else _FAILURE
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.audit import lines
 from gateway.audit.chain import Link, linked
+from gateway.audit.merkle import Tree
 from gateway.audit.ocsf import ocsf_event
 from gateway.exchange import Delivery, Outcome, Stage, Trail, Unparsed
 from gateway.refusal import Reason
@@ -114,6 +115,14 @@ def test_an_intent_is_no_change_yet() -> None:
     assert event["status_id"] == 0
 
 
+def test_an_interrupted_write_may_be_a_change() -> None:
+    intent = json.loads(lines.intent_line(trail_of("user.deactivate"), now=worlds.NOW, instance="gw-1"))
+    event = event_of(numbered(lines.interrupted_line(intent, now=worlds.NOW, instance="gw-1")))
+
+    assert (event["type_uid"], event["status_id"], event["severity_id"]) == (300105, 0, 3)
+    assert event["user"] == {"uid": "1", "name": "ada"}
+
+
 def test_a_password_alone_is_a_password_change() -> None:
     assert event_of(outcome(operation=trails.operation("user.patch", attributes=("password",))))["activity_id"] == 3
 
@@ -153,6 +162,7 @@ def test_what_is_no_operation_has_an_event_too() -> None:
     unparsed = Unparsed(worlds.request().id, 1.0, "198.51.100.7", Reason.HEAD_MALFORMED, "no head")
     for line in (
         lines.notice_line("start", {"version": "1"}, now=worlds.NOW, instance="gw-1"),
+        lines.segment_line(2, 7, Tree(), now=worlds.NOW, instance="gw-1"),
         lines.suppressed_line("other", 3, now=worlds.NOW, instance="gw-1"),
         lines.unparsed_line(unparsed, now=worlds.NOW, instance="gw-1"),
     ):
