@@ -9,6 +9,8 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
+from math import inf
 
 from gateway import __version__, rounds, vitals
 from gateway.admin import Admin
@@ -16,6 +18,7 @@ from gateway.caller import Ourselves
 from gateway.desk import Desk
 from gateway.exchange import Delivery
 from gateway.journal import Journal, Rotation, exclusive
+from gateway.journal.retention import Keeping
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.server.control import SOCKET_NAME, ControlSocket
@@ -84,7 +87,8 @@ class Instance:
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
-        self.upkeep = Upkeep(self.journal, self.recording, self.metrics, keep_days=settings.audit.keep_days)
+        keeping = Keeping(settings.audit.keep_days, partial(_shipped, self.sinks))
+        self.upkeep = Upkeep(self.journal, self.recording, self.metrics, keeping=keeping)
         self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
         self.guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
         self.guarding = Guarding(self.keeper, Directories(time.monotonic))
@@ -332,6 +336,10 @@ def _sinks(settings: Settings, journal: Journal) -> tuple[Sink, ...]:
         outlets.append(StdoutOutlet(settings.audit.stdout))
     directory = settings.gateway.state_directory / "sinks"
     return tuple(Sink(outlet, journal, directory) for outlet in outlets)
+
+
+def _shipped(sinks: tuple[Sink, ...]) -> float:
+    return min((sink.settled_sequence for sink in sinks), default=inf)
 
 
 def digest(settings: Settings) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 from gateway.audit.chain import digest_of
 from gateway.journal.recovery import segment_numbers, segment_path
 
 _KEPT = 2
+_DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,24 @@ class Expired:
     first: int
     last: int
     digest: str
+    ended_at: float  # Unix seconds: when the next one began
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long segments stay."""
+
+    days: int | None = None  # None: for ever
+    shipped: Callable[[], float] = lambda: inf  # the number of the last line that every way out has got
+
+    def spares(self, old: Expired, now: float) -> bool:
+        """Whether it waits for a way out: only as long again, or the disk would be full one day."""
+        return old.last > self.shipped() and old.ended_at >= now - 2 * self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """How old a segment gets."""
+        return inf if self.days is None else self.days * _DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +67,7 @@ def expired(directory: Path, before: float) -> tuple[Expired, ...]:
         if start is None or end is None or end.time >= before:
             break
         digest = end.prev or digest_of(path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2])
-        found.append(Expired(path, start.sequence, end.sequence - 1, digest))
+        found.append(Expired(path, start.sequence, end.sequence - 1, digest, end.time))
     return tuple(found)
 
 

@@ -75,6 +75,11 @@ class Sink:
         """Lines that are on record and were not handed over yet."""
         return max(0, self._source.durable.sequence - self._sent.sequence)
 
+    @property
+    def settled_sequence(self) -> int:
+        """The number of the last line that has arrived and will not be sent again; 0 before the cursor is read."""
+        return self._saved.sequence
+
     def oldest_seconds(self, now: float) -> float:
         """The age of the oldest line that was not handed over; 0 when all were. `now` in Unix seconds."""
         return max(0.0, now - self._oldest_at) if self._oldest_at is not None and self.lag_lines else 0.0

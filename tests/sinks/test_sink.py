@@ -44,6 +44,7 @@ async def test_every_line_gets_out_once_and_as_it_stands(tmp_path: Path) -> None
             await record(journal, 3)
             await until(partial(caught_up, sink, journal))
         assert sink.counts == {"sent": journal.durable.sequence, "gone": 0}
+        assert sink.settled_sequence == journal.durable.sequence
 
     files = sorted((tmp_path / "log").glob("*.jsonl"))
     assert len(files) > 1
@@ -66,11 +67,12 @@ def caught_up(sink: Sink, journal: Journal) -> bool:
 
 async def test_what_may_not_have_arrived_is_sent_again(tmp_path: Path) -> None:
     outlet = FakeOutlet(settle_seconds=60)
-    async with Journal(tmp_path / "log") as journal, running(outlet, journal, tmp_path):
+    async with Journal(tmp_path / "log") as journal, running(outlet, journal, tmp_path) as sink:
         await record(journal, 3)
         await until(lambda: len(outlet.taken) == 4)
         outlet.end()
         await until(lambda: len(outlet.taken) == 8)
+        assert sink.settled_sequence == 0
 
     assert numbers(outlet.taken) == [1, 2, 3, 4] * 2
     assert not cursor_path(tmp_path).exists()

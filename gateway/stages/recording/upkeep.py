@@ -19,7 +19,7 @@ from gateway.journal import Journal
 from gateway.journal.disk import Disk
 from gateway.journal.keys import KEY_NAME, made_or_read, read_private
 from gateway.journal.notes import append_note
-from gateway.journal.retention import expired
+from gateway.journal.retention import Keeping, expired
 from gateway.metrics import Metrics
 from gateway.stages.recording import Recording
 
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 CHECKPOINT_SECONDS = 300.0
 RETENTION_SECONDS = 3600.0
-_DAY_SECONDS = 86_400.0
 
 
 class Upkeep:
@@ -40,12 +39,12 @@ class Upkeep:
         recording: Recording,
         metrics: Metrics,
         *,
-        keep_days: int | None,
+        keeping: Keeping,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal, self._recording, self._metrics = journal, recording, metrics
-        self._origin, self._keep_days = origin_of(recording.instance), keep_days
+        self._origin, self._keeping = origin_of(recording.instance), keeping
         self._now, self._clock = now, clock
         self._key: Ed25519PrivateKey | None = None
         self._signed_size, self._signed_segment, self._signed_at = 0, 0, clock()  # of the last checkpoint
@@ -92,9 +91,9 @@ class Upkeep:
         segment, now = self._journal.segment, self._clock()
         if segment != self._signed_segment or now - self._signed_at >= CHECKPOINT_SECONDS:
             await self.checkpoint()
-        if self._keep_days is not None and (self._looked_at is None or now - self._looked_at >= RETENTION_SECONDS):
+        if self._keeping.days is not None and (self._looked_at is None or now - self._looked_at >= RETENTION_SECONDS):
             self._looked_at = now
-            await self._delete_old_segments(self._now() - self._keep_days * _DAY_SECONDS)
+            await self._delete_old_segments(self._now())
 
     async def checkpoint(self) -> None:
         """Sign what is on record, put that beside it, and tell the log and the metrics, which leave this machine."""
@@ -116,10 +115,13 @@ class Upkeep:
         self._metrics.audit_checkpoint_at.set(self._now())
         self._metrics.audit_lines.set(tree.size)
 
-    async def _delete_old_segments(self, before: float) -> None:
+    async def _delete_old_segments(self, now: float) -> None:
         """Each on record first: what is left proves what was there, and that it went as it should."""
         try:
-            for old in await asyncio.to_thread(expired, self._journal.directory, before):
+            for old in await asyncio.to_thread(expired, self._journal.directory, now - self._keeping.seconds):
+                if self._keeping.spares(old, now):
+                    log.warning("%s is old enough to be deleted and was not sent yet: it stays", old.path.name)
+                    return
                 if not await self._recording.notice(
                     "segment-deleted", segment=old.path.name, first=old.first, last=old.last, digest=old.digest
                 ):

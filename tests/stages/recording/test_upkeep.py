@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from gateway.audit.lines import intent_line, outcome_line
 from gateway.journal import Journal, KeyUnusable, Rotation
 from gateway.journal.keys import KEY_NAME, made_or_read
+from gateway.journal.retention import Keeping
 from gateway.journal.verifying import Request, Verdict, verify
 from gateway.metrics import Metrics
 from gateway.stages.recording import Recording
@@ -30,6 +33,7 @@ async def upkeep_of(
     *,
     rotation: Rotation | None = None,
     keep_days: int | None = None,
+    shipped: float = inf,
     now: Callable[[], float] = lambda: worlds.NOW,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> AsyncIterator[tuple[Upkeep, Journal]]:
@@ -37,7 +41,8 @@ async def upkeep_of(
     metrics = Metrics(worlds.settings().tenants, version="0")
     async with Journal(directory / "audit", instance="gw-1", rotation=rotation) as journal:
         recording = Recording(journal, metrics, instance="gw-1", now=lambda: worlds.NOW)
-        upkeep = Upkeep(journal, recording, metrics, keep_days=keep_days, now=now, clock=clock)
+        keeping = Keeping(keep_days, lambda: shipped)
+        upkeep = Upkeep(journal, recording, metrics, keeping=keeping, now=now, clock=clock)
         await upkeep.begin(None, directory)
         yield upkeep, journal
 
@@ -155,3 +160,19 @@ async def test_segments_that_are_young_enough_stay(tmp_path: Path) -> None:
         await upkeep.tend()
 
     assert told(tmp_path, "notice") == []
+
+
+@pytest.mark.parametrize(("days", "spared"), [(31, True), (59, True), (61, False)])
+async def test_what_was_not_sent_yet_stays_as_long_again(tmp_path: Path, days: int, spared: bool) -> None:
+    rotation = Rotation(max_bytes=500)
+    async with upkeep_of(tmp_path, rotation=rotation) as (_, journal):
+        for _ in range(12):
+            await journal.append(LINE)
+    before = sorted((tmp_path / "audit").glob("audit-*"))
+    shipped = len(b"".join(path.read_bytes() for path in before[:2]).splitlines()) + 1  # and a line of the third
+    moment = time.time() + days * DAY
+    async with upkeep_of(tmp_path, keep_days=30, shipped=shipped, now=lambda: moment) as (upkeep, _):
+        await upkeep.tend()
+
+    assert len(before) > 4
+    assert [path for path in before if not path.exists()] == (before[:2] if spared else before[:-2])
