@@ -115,6 +115,12 @@ def test_an_intent_is_no_change_yet() -> None:
     assert event["status_id"] == 0
 
 
+def test_the_beginning_of_a_file_is_no_failure() -> None:
+    event = event_of(numbered(lines.segment_line(2, 7, Tree(), now=worlds.NOW, instance="gw-1")))
+
+    assert (event["type_uid"], event["activity_name"], event["status_id"]) == (600399, "segment", 1)
+
+
 def test_an_interrupted_write_may_be_a_change() -> None:
     intent = json.loads(lines.intent_line(trail_of("user.deactivate"), now=worlds.NOW, instance="gw-1"))
     event = event_of(numbered(lines.interrupted_line(intent, now=worlds.NOW, instance="gw-1")))
