@@ -88,7 +88,9 @@ class Guarding:
                 return None
         else:
             loss = operation.takes.loss.value
-            found = await _find(operation, operation.takes, client, request_id, ask)
+            takes = operation.takes
+            known = takes.people if takes.group is None else ()  # a user's id needs no question
+            found = known or await _find(operation, takes, client, request_id, ask)
             if isinstance(found, Judgement):
                 return found
             lost = found
