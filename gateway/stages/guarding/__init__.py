@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 NOBODY: tuple[str, ...] = ()
 _NO_LIMIT = 1_000_000_000
 COMES_BACK = (429, 499, 503)
-_EXECUTED = {Outcome.EXECUTED: True, Outcome.NOT_EXECUTED: False, Outcome.UNKNOWN: None}
 _VERDICTS = {
     ledgers.Verdict.PASS: (Verdict.PASS, None),
     ledgers.Verdict.HOLD: (Verdict.HOLD, Reason.GUARD_HELD),
@@ -100,8 +99,10 @@ class Guarding:
                 await self.directories.learn(client.tenant_name, ask)
         if ledger is None:
             return self._blind(loss, lost, guard)
-        if lost and guard.mode == "hold" and (judgement := self._let_pass(ledger, operation, client, resource, lost)):
-            return await self._kept(ledger, judgement, client)
+        if lost and guard.mode == "hold":
+            judgement = self._let_pass(ledger, _key(operation, client, resource), client, loss, lost)
+            if judgement is not None:
+                return await self._kept(ledger, judgement, client)
         write = _write(operation, client, resource, lost, request_id)
         return await self._judge(ledger, write, loss, client, bound=bound)
 
@@ -113,15 +114,15 @@ class Guarding:
         return Judgement(Verdict.HOLD, loss, lost, note=why, reason=Reason.GUARD_UNAVAILABLE)
 
     def _let_pass(
-        self, ledger: Ledger, operation: Operation, client: Client, resource: str | None, lost: tuple[str, ...]
+        self, ledger: Ledger, resource: str, client: Client, loss: str, lost: tuple[str, ...]
     ) -> Judgement | None:
         """The short way of most writes: nothing is held, and this is no wave."""
-        key, rules = _key(operation, client, resource), self._rules(client)
-        passed = ledger.let_pass(client.tenant_name, frozenset(lost), key, rules, self._keeper.now)
-        if passed is None or operation.takes is None:
+        rules = self._rules(client)
+        passed = ledger.let_pass(client.tenant_name, frozenset(lost), resource, rules, self._keeper.now)
+        if passed is None:
             return None
         counted, limit, reservation = passed
-        return Judgement(Verdict.PASS, operation.takes.loss.value, lost, counted, limit, None, 1, reservation)
+        return Judgement(Verdict.PASS, loss, lost, counted, limit, None, 1, reservation)
 
     def tell_what_waits(self) -> None:
         """After a start: a crash may have come between a hold and those who are to hear of it."""
@@ -143,7 +144,8 @@ class Guarding:
         judgement, ledger = trail.judgement, self._keeper.ledger
         if judgement is None or judgement.reservation is None or ledger is None or trail.client is None:
             return
-        executed = _EXECUTED[trail.outcome]
+        outcome = trail.outcome
+        executed = None if outcome is Outcome.UNKNOWN else outcome is Outcome.EXECUTED
         over = trail.answer is not None and trail.answer.status not in COMES_BACK
         ledger.settle(trail.client.tenant_name, judgement.reservation, executed, self._keeper.now, over=over)
 
