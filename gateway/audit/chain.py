@@ -16,7 +16,6 @@ from typing import Any
 from gateway.audit.merkle import Tree, grown, leaf
 
 NO_LINE = "0" * 64  # the digest before the very first line
-PREV_BYTES = len(',"prev":""') + len(NO_LINE)  # what a link adds to a line
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.exchange import Delivery
 from gateway.settings.models import Tenant
-from gateway.stages.guarding.groups import total_of
+from gateway.stages.guarding.groups import document_of, total_of
 
 FRESH_SECONDS = 900.0
 AGAIN_SECONDS = 60.0  # after a question without an answer
@@ -55,10 +55,8 @@ class Directories:
 
     async def _ask(self, tenant_name: str, ask: Ask) -> None:
         self._due[tenant_name] = self._clock() + AGAIN_SECONDS
-        delivery = await ask(QUESTION)
-        answer = delivery.answer
-        if delivery.reason is None and answer is not None and answer.status == 200 and answer.document is not None:
-            total = total_of(answer.document)
-            if total is not None:
-                self.sizes[tenant_name] = total
-                self._due[tenant_name] = self._clock() + FRESH_SECONDS
+        document = document_of(await ask(QUESTION))
+        total = total_of(document) if document is not None else None
+        if total is not None:
+            self.sizes[tenant_name] = total
+            self._due[tenant_name] = self._clock() + FRESH_SECONDS

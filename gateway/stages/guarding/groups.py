@@ -1,9 +1,10 @@
-"""What an upstream says of a group: its name, and who is in it now. Pure."""
+"""What an upstream says when the guard asks: of a group, who is in it now; of a list, how long it is. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.exchange import Delivery
 from gateway.scim.attributes import value_of
 from gateway.scim.documents import Document, JsonValue
 
@@ -17,6 +18,12 @@ class Group:
 
 
 GONE = Group(None, frozenset())  # there is no such group
+
+
+def document_of(delivery: Delivery) -> Document | None:
+    """What a question was answered with; None when it was refused, failed or found nothing."""
+    answer = delivery.answer
+    return answer.document if delivery.reason is None and answer is not None and answer.status == 200 else None
 
 
 def read_group(document: Document) -> Group | None:

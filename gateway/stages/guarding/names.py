@@ -10,6 +10,7 @@ from contextlib import suppress
 from gateway.refusal import Refusal
 from gateway.scim.attributes import value_of
 from gateway.stages.guarding.directories import Ask
+from gateway.stages.guarding.groups import document_of
 
 MAX_KNOWN = 10_000
 AT_ONCE = 8
@@ -41,11 +42,10 @@ class Names:
         return {path: name for path, name in known.items() if name is not None}
 
     async def _learn(self, tenant_name: str, path: str, ask: Ask) -> None:
-        delivery = await ask(path)
-        answer = delivery.answer
-        if delivery.reason is not None or answer is None or answer.status != 200 or answer.document is None:
+        document = document_of(await ask(path))
+        if document is None:
             return
-        name = value_of(answer.document, "userName") or value_of(answer.document, "displayName")
+        name = value_of(document, "userName") or value_of(document, "displayName")
         if isinstance(name, str):
             self._known[tenant_name, path] = name
             while len(self._known) > MAX_KNOWN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -52,6 +52,7 @@ async def test_a_size_is_learned_by_a_list_of_one_and_asked_for_again_when_it_is
     [
         unanswered(Reason.UPSTREAM_UNREACHABLE),
         unanswered(Reason.UPSTREAM_BUSY, 429),
+        replace(answered(200, {"totalResults": 3}), reason=Reason.UPSTREAM_NOT_SCIM),
         answered(400, {"status": "400", "detail": "no", "totalResults": 3}),
         answered(204),
         answered(200, {"Resources": []}),
