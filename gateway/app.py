@@ -33,6 +33,7 @@ from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, op
 from gateway.stages.guarding import Directories, GuardEvent, Guarding
 from gateway.stages.identity import FeedInvalid, Feeds, Identity, own_authorities
 from gateway.stages.recording import Recording
+from gateway.stages.recording.connections import Connections
 from gateway.stages.recording.upkeep import Upkeep
 from gateway.state.failures import Failures
 from gateway.state.keeper import Keeper
@@ -87,6 +88,7 @@ class Instance:
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
+        self.connections = Connections(self.recording)
         keeping = Keeping(settings.audit.keep_days, partial(_shipped, self.sinks))
         self.upkeep = Upkeep(self.journal, self.recording, self.metrics, keeping=keeping)
         self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
@@ -137,6 +139,7 @@ class Instance:
                 await self._drain(accepting)
                 for task in running:
                     task.cancel()
+            await self.connections.drain()
             await self.recording.flush(at_end=True)
             await self.recording.notice("stop")
             await self.upkeep.checkpoint()
@@ -152,7 +155,7 @@ class Instance:
         listening = listening_socket(settings.listen.address)
         stack.callback(listening.close)
         self.listener = Listener(listening, self.server, self.certificates.front)
-        self.listener.on_handshake_failure = _log_handshake_failure
+        self.listener.on_failure = self.connections.note
         self.pipeline = self._build_pipeline(settings)
         stack.push_async_callback(self._close_upstreams)
         stack.push_async_callback(self.server.drain, 0)  # a second signal leaves no time, but each gets its record
@@ -191,6 +194,7 @@ class Instance:
             self._note_transitions(),
             *rounds.of_the_guard(self),
             self.upkeep.run(),
+            self.connections.run(),
             *(sink.run() for sink in self.sinks),
             self._tick(),
             self._reload_on_request(),
@@ -375,7 +379,3 @@ async def _probe(upstream: Upstream, node: Node) -> None:
         await upstream.probe(node)
     except Exception:  # a fault of ours shall not end the gateway, which serves all the same
         log.exception("a probe failed", extra={"tenant": upstream.tenant_name, "node": node.name})
-
-
-def _log_handshake_failure(address: str, name: str) -> None:
-    log.info("TLS handshake failed", extra={"address": address, "failure": name})

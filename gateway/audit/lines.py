@@ -8,6 +8,7 @@ long, ends in a newline and holds these keys; what is not known is left out:
                               outcome     what became of a request that was understood and allowed
                               refusal     a request was turned away before that
                               unparsed    bytes never became a request
+                              connection  a connection came to nothing before any request: `failure` says how
                               suppressed  `count` refusals of strangers at `address` have no line of their own
                               notice      something about the gateway: `notice` says what, `details` more
                               segment     a file begins: `segment` is its number, `first` its first line's, `size` and
@@ -117,6 +118,11 @@ def unparsed_line(unparsed: Unparsed, *, now: float, instance: str) -> bytes:
     if unparsed.note:
         record["note"] = unparsed.note
     return _line(record)
+
+
+def connection_line(address: str, failure: str, *, now: float, instance: str) -> bytes:
+    """A connection came to nothing: `failure` is a name of `server.listener`, and of the metrics."""
+    return _line(_head("connection", now, instance) | {"address": address, "failure": failure})
 
 
 def suppressed_line(address: str, count: int, *, now: float, instance: str) -> bytes:
