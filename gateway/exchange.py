@@ -12,9 +12,10 @@ from typing import NewType
 
 from gateway.refusal import Reason, Refusal
 from gateway.scim.access import Taking
-from gateway.scim.addresses import Address
+from gateway.scim.addresses import Address, Kind
 from gateway.scim.documents import Document
 from gateway.scim.operations import Who
+from gateway.scim.told import completed, id_told
 from gateway.scim.versions import Version
 from gateway.settings.models import Tenant
 from gateway.wire.fields import Fields
@@ -222,6 +223,31 @@ class Trail:
         if self.delivery:
             return self.delivery.outcome
         return Outcome.UNKNOWN if "forward" in (self.stage, *self.seconds) else Outcome.NOT_EXECUTED
+
+    @property
+    def people(self) -> tuple[Who, ...]:
+        """Whom the operation concerns; of a write to a user that was executed, also by the names in its answer."""
+        if self.operation is None:
+            return ()
+        document = self._executed
+        if document is None or self.operation.address.kind not in (Kind.USERS, Kind.ME):
+            return self.operation.people
+        return completed(self.operation.people, document)
+
+    @property
+    def created_id(self) -> str | None:
+        """The id that the application gave to what it created; None when nothing was, or nobody knows."""
+        if self.operation is None or self.operation.method != "POST" or (document := self._executed) is None:
+            return None
+        return id_told(document)
+
+    @property
+    def _executed(self) -> Document | None:
+        """The answer to a write that was executed."""
+        delivery = self.delivery
+        if delivery is None or delivery.answer is None or self.operation is None or not self.operation.writes:
+            return None
+        return delivery.answer.document if delivery.outcome is Outcome.EXECUTED else None
 
     @property
     def reason(self) -> Reason | None:

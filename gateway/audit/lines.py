@@ -19,7 +19,9 @@ long, ends in a newline and holds these keys; what is not known is left out:
     method, path, query       as it came; names of query parameters only; path only where `resource` is not known
     operation, resource       the operation's name; the SCIM address below the tenant's path
     resource_name             the displayName or userName that a write gives
-    people                    whom it concerns: objects of id, userName, externalId
+    resource_id               the id that the application gave to what was created
+    people                    whom it concerns: objects of id, userName, externalId, as the request gives them; in the
+                              outcome of an executed write to a user also what only the application's answer says
     attributes, dropped       names of the attributes written; of those that the policy took out
     status, reason, note      what the client got; the refusal's slug; for operators
     guard                     what the guard made of a write: verdict (pass, hold, deny, would-hold, exempt), loss
@@ -92,6 +94,8 @@ def outcome_line(trail: Trail, *, now: float, instance: str, repeat: tuple[int, 
     _ask(record, trail)
     if repeat:
         record["attempt"], record["gap_seconds"] = repeat[0], round(repeat[1], 3)
+    if created := trail.created_id:
+        record["resource_id"] = created
     if trail.answer:
         _tell_answer(record, trail.answer)
     reason, note = trail.reason, _note(trail)
@@ -177,7 +181,7 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
     if query:
         record["query"] = _parameters(query)
     if operation:
-        _tell_operation(record, operation)
+        _tell_operation(record, trail, operation)
         if trail.judgement is not None:
             record["guard"] = _guard(trail.judgement)
             if trail.judgement.lost:
@@ -186,13 +190,13 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
         record["path"] = shown
 
 
-def _tell_operation(record: dict[str, Value], operation: Operation) -> None:
+def _tell_operation(record: dict[str, Value], trail: Trail, operation: Operation) -> None:
     record["operation"] = operation.name
     record["resource"] = operation.address.path or "/"
     if operation.resource_name:
         record["resource_name"] = operation.resource_name
-    if operation.people:
-        record["people"] = _people(operation)
+    if people := _people(trail):
+        record["people"] = people
     if operation.attributes:
         record["attributes"] = operation.attributes
     if operation.dropped:
@@ -225,8 +229,8 @@ def _guard(judgement: Judgement) -> dict[str, Value]:
     return told
 
 
-def _people(operation: Operation) -> tuple[dict[str, Value], ...]:
-    named = [(("id", who.id), ("userName", who.user_name), ("externalId", who.external_id)) for who in operation.people]
+def _people(trail: Trail) -> tuple[dict[str, Value], ...]:
+    named = [(("id", who.id), ("userName", who.user_name), ("externalId", who.external_id)) for who in trail.people]
     return tuple([{name: value for name, value in names if value} for names in named])
 
 

@@ -13,8 +13,21 @@ from hypothesis import strategies as st
 
 from gateway.audit import lines
 from gateway.audit.chain import Link, linked
-from gateway.exchange import Answer, Attempt, Delivery, Judgement, RequestId, Stage, Trail, Unparsed, Verdict
+from gateway.exchange import (
+    Answer,
+    Attempt,
+    Delivery,
+    Judgement,
+    Operation,
+    RequestId,
+    Stage,
+    Trail,
+    Unparsed,
+    Verdict,
+)
 from gateway.refusal import Reason, Refusal
+from gateway.scim.addresses import Address, Kind
+from gateway.scim.documents import Document
 from gateway.scim.operations import Who
 from tests import worlds
 from tests.audit import trails
@@ -84,6 +97,66 @@ def test_an_outcome_says_what_the_client_got_and_what_is_known_of_the_upstream()
     assert record["seconds"] == {"identify": 0.0001, "forward": 0.0025}
     assert (record["bytes_in"], record["bytes_out"]) == (0, 11)
     assert "reason" not in record
+
+
+def create(name: str, address: Address, people: tuple[Who, ...] = ()) -> Operation:
+    return trails.operation(name, method="POST", address=address, writes=True, people=people)
+
+
+def test_the_outcome_of_a_create_ties_the_clients_names_to_the_applications_id() -> None:
+    user = create("user.create", Address(Kind.USERS, "Users"), (Who(None, "ada@example.com", "00u1"),))
+    trail = trails.served(operation=user, delivery=trails.delivered(201, document={"id": "17", "userName": "ADA"}))
+
+    assert read(outcome(trail))["people"] == [{"id": "17", "userName": "ada@example.com", "externalId": "00u1"}]
+    assert read(outcome(trail))["resource_id"] == "17"
+
+
+def test_a_created_group_is_known_by_its_id_and_is_nobody() -> None:
+    group = create("group.create", Address(Kind.GROUPS, "Groups"))
+    trail = trails.served(operation=group, delivery=trails.delivered(201, document={"id": "g7", "userName": "odd"}))
+    record = read(outcome(trail))
+
+    assert record["resource_id"] == "g7"
+    assert "people" not in record
+
+
+def test_the_outcome_of_a_write_names_the_user_as_the_answer_does() -> None:
+    document: Document = {"id": "1", "userName": "ada@example.com", "externalId": "00u1"}
+    record = read(
+        outcome(
+            trails.served(operation=trails.write(people=(Who("1"),)), delivery=trails.delivered(200, document=document))
+        )
+    )
+
+    assert record["people"] == [document]
+    assert "resource_id" not in record
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delivery": trails.delivered(409, document={"id": "2", "userName": "bob"})},
+        {"delivery": trails.delivered(500, document={"id": "2", "userName": "bob"})},
+        {"delivery": trails.undelivered(Stage.SENT)},
+        {"delivery": trails.delivered(201)},
+        {"delivery": None},
+    ],
+)
+def test_an_answer_to_what_was_not_executed_tells_of_nobody(changes: dict[str, Any]) -> None:
+    user = create("user.create", Address(Kind.USERS, "Users"), (Who(None, "ada"),))
+    record = read(outcome(trails.served(operation=user, **changes)))
+
+    assert record["people"] == [{"userName": "ada"}]
+    assert "resource_id" not in record
+
+
+def test_whom_a_read_found_is_not_told() -> None:
+    found = trails.delivered(200, document={"id": "1", "userName": "ada@example.com"})
+    record = read(outcome(trails.served(operation=trails.operation(people=(Who("1"),)), delivery=found)))
+    search = trails.operation("user.search", method="POST", address=Address(Kind.USERS, "Users"))
+
+    assert record["people"] == [{"id": "1"}]
+    assert "resource_id" not in read(outcome(trails.served(operation=search, delivery=found)))
 
 
 def test_an_unavailable_upstream_is_told_with_its_reason_although_nothing_was_refused() -> None:
