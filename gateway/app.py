@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from math import inf
 
-from gateway import __version__, rounds, vitals
+from gateway import __version__, history, rounds, vitals
 from gateway.admin import Admin
 from gateway.caller import Ourselves
 from gateway.desk import Desk
@@ -176,11 +176,12 @@ class Instance:
             forwarding=Forwarding(self.upstreams),
             recording=self.recording,
             body_seconds=settings.listen.body_seconds,
+            settings=digest(settings),
         )
 
     async def _note_start(self) -> None:
         await self.upkeep.note_what_was_found()
-        await self.recording.notice("start", version=__version__, settings=digest(self.settings))
+        await history.note_start(self.recording, self.settings, digest(self.settings), __version__)
         await self.upkeep.checkpoint()
         self.guarding.tell_what_waits()
         await self.desk.let_go()
@@ -256,6 +257,7 @@ class Instance:
 
     async def _reload(self, reread: Reread) -> list[Upstream]:
         """Put the settings that are read now in use, or keep the old ones; the upstreams of before, to be closed."""
+        before = self.settings
         try:
             left_over = self._take(await reread())
         except (SettingsInvalid, FeedInvalid, OSError, ValueError) as error:
@@ -267,7 +269,7 @@ class Instance:
             await self._refuse_reload(f"they could not be judged: {type(error).__name__}")
             return []
         name = digest(self.settings)
-        await self.recording.notice("reload", settings=name)
+        await history.note_reload(self.recording, before, self.settings, name)
         await self.desk.let_go()
         self._note_settings_in_use()
         log.warning("the settings were read again and are in use", extra={"settings": name})

@@ -197,6 +197,7 @@ class Trail:
     """All that is known of one request. Only the pipeline writes it; audit, metrics and log read it."""
 
     request: Request
+    settings: str = ""  # the digest of those that it is judged by
     tenant_name: str | None = None  # known from the path, before the caller is
     tenant: Tenant | None = None
     client: Client | None = None

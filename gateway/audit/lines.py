@@ -15,6 +15,8 @@ long, ends in a newline and holds these keys; what is not known is left out:
                                           `edge` the Merkle tree of all chained lines before (see `audit.merkle`)
                               interrupted a write was about to leave when the gateway ended: line `intent` says more
     request, address          the request's id; the network address it came from
+    settings                  a digest of the settings that the request was judged by, as the notices `start` and
+                              `reload` name them
     tenant, credential        the tenant that was asked for; the name of the credential that was accepted
     method, path, query       as it came; names of query parameters only; path only where `resource` is not known
     operation, resource       the operation's name; the SCIM address below the tenant's path
@@ -59,7 +61,7 @@ _LINK_BYTES = 128  # what the chain adds at most: the number and `prev`
 Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Mapping[str, Value] | None"
 
 # (characters of a string, items of a list): the first that gives a line short enough is taken; the last always does.
-_BOUNDS = ((1024, 256), (256, 64), (64, 8))
+_BOUNDS = ((1024, 256), (256, 64), (64, 8), (16, 4))
 _CUT = "...(cut)"
 _OUR_TOKEN = re.compile(r"scimgw_[0-9A-Za-z_]+")  # somebody may have put one into a path
 _SCIM_PARAMETERS = (
@@ -173,6 +175,8 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
     path, _, query = request.target.partition("?")
     record["request"] = request.id
     record["address"] = request.address
+    if trail.settings:
+        record["settings"] = trail.settings
     if trail.tenant_name:
         record["tenant"] = trail.tenant_name
     if trail.client:
