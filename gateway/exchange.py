@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NewType
+from typing import NewType, TypeAlias
 
 from gateway.refusal import Reason, Refusal
 from gateway.scim.access import Taking
@@ -21,6 +21,7 @@ from gateway.settings.models import Tenant
 from gateway.wire.fields import Fields
 
 RequestId = NewType("RequestId", str)
+Told: TypeAlias = "tuple[str, str | int | float | bool | None]"  # an attribute and its value; None: taken away
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Operation:
     body: bytes  # forwarded as judged; b"" for none
     fields: tuple[tuple[str, str], ...]  # what is passed on of the request's header: the allow-list only
     attributes: tuple[str, ...] = ()  # names the operation writes, never values
+    values: tuple[Told, ...] = ()  # of those attributes that the tenant wants on record
     people: tuple[Who, ...] = ()
     resource_name: str | None = None  # displayName or userName a create or replace gives
     dropped: tuple[str, ...] = ()  # attributes the policy took out, such as "password"

@@ -25,6 +25,8 @@ long, ends in a newline and holds these keys; what is not known is left out:
     people                    whom it concerns: objects of id, userName, externalId, as the request gives them; in the
                               outcome of an executed write to a user also what only the application's answer says
     attributes, dropped       names of the attributes written; of those that the policy took out
+    values                    what the write gives to those attributes that `tenants.*.audit.values` lists: objects of
+                              attribute and value (null: taken away), lists and objects as their JSON
     status, reason, note      what the client got; the refusal's slug; for operators
     guard                     what the guard made of a write: verdict (pass, hold, deny, would-hold, exempt), loss
                               (deactivated, deleted, removed), people (how many), counted, limit, hold, attempts,
@@ -38,7 +40,7 @@ long, ends in a newline and holds these keys; what is not known is left out:
     people_total, ...         how many there were, when a list was too long to be shown whole
     prev                      the digest of the line before; always the last key (see `audit.chain`)
 
-Values of attributes, bodies, query values and credentials never get here.
+Values of other attributes, bodies, query values and credentials never get here.
 """
 
 from __future__ import annotations
@@ -203,6 +205,8 @@ def _tell_operation(record: dict[str, Value], trail: Trail, operation: Operation
         record["people"] = people
     if operation.attributes:
         record["attributes"] = operation.attributes
+    if operation.values:
+        record["values"] = tuple([{"attribute": name, "value": value} for name, value in operation.values])
     if operation.dropped:
         record["dropped"] = operation.dropped
 

@@ -80,6 +80,19 @@ def test_an_intent_says_who_wants_what_of_whom() -> None:
     }
 
 
+def test_values_are_told_where_the_tenant_wants_them() -> None:
+    write = trails.write(values=(("title", "CTO"), ("department", None), ("custom", 7), ("title", "\u202eOTC\n")))
+    line = intent(trails.served(operation=write))
+
+    assert read(line)["values"] == [
+        {"attribute": "title", "value": "CTO"},
+        {"attribute": "department", "value": None},
+        {"attribute": "custom", "value": 7},
+        {"attribute": "title", "value": "\u202eOTC\n"},
+    ]
+    assert set(line[:-1]) <= PRINTABLE
+
+
 @pytest.mark.parametrize("flag", ["aadOptscim062020", "AzureAdScimPatch2017", "AzureAdScimPatch062020"])
 def test_how_entra_was_told_to_spell_a_patch_is_on_record(flag: str) -> None:
     request = worlds.request(target=f"{worlds.PATH}/Users?{flag}&filter=userName%20eq%20%22ada%22")
@@ -278,6 +291,7 @@ def the_longest(text: str) -> Trail:
         people=(Who(text, text, text),) * 300,
         attributes=(text,) * 300,
         dropped=(text,) * 300,
+        values=((text, text),) * 300,
         resource_name=text,
     )
     refusal = Refusal(Reason.JSON_MALFORMED, note=text)
@@ -292,7 +306,7 @@ def test_no_line_is_longer_than_the_limit(text: str) -> None:
     line = linked(Link(10**18 - 1), [outcome(the_longest(text))])[0]
 
     assert len(line) <= lines.MAX_LINE_BYTES
-    assert read(line)["people_total"] == 300
+    assert read(line)["people_total"] == read(line)["values_total"] == 300
 
 
 @given(ANY_TEXT)
