@@ -30,7 +30,7 @@ from gateway.scim.addresses import Address, Kind
 from gateway.scim.documents import Document
 from gateway.scim.operations import Who
 from tests import worlds
-from tests.audit import trails
+from tests.audit import schema, trails
 
 intent = partial(lines.intent_line, now=worlds.NOW, instance="gw-1")
 outcome = partial(lines.outcome_line, now=worlds.NOW, instance="gw-1")
@@ -44,6 +44,7 @@ def read(line: bytes) -> dict[str, Any]:
     assert line.count(b"\n") == 1
     record = json.loads(line)
     assert isinstance(record, dict)
+    schema.check(record)
     return record
 
 

@@ -25,7 +25,7 @@ from gateway.refusal import Reason
 from gateway.scim.addresses import Address, Kind
 from gateway.scim.operations import NAMES, Who
 from tests import worlds
-from tests.audit import trails
+from tests.audit import schema, trails
 
 SCHEMA = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.4.0"))  # as schema.ocsf.io publishes it
 CLASSES = (0, 3001, 3002, 3004, 3006, 4001, 6003)
@@ -40,7 +40,9 @@ VALIDATORS = {class_uid: validator(class_uid) for class_uid in CLASSES}
 
 
 def numbered(line: bytes) -> bytes:
-    return linked(Link(6), [line])[0].rstrip(b"\n")
+    whole = linked(Link(6), [line])[0].rstrip(b"\n")
+    schema.check(json.loads(whole))
+    return whole
 
 
 def outcome(**changes: Any) -> bytes:
