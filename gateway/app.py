@@ -137,9 +137,9 @@ class Instance:
                 ready(self)
                 await stop.wait()
                 await self._drain(accepting)
+                await self.connections.drain()
                 for task in running:
                     task.cancel()
-            await self.connections.drain()
             await self.recording.flush(at_end=True)
             await self.recording.notice("stop")
             await self.upkeep.checkpoint()

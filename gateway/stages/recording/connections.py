@@ -18,7 +18,6 @@ from gateway.stages.recording.strangers import LINES_PER_WINDOW
 log = logging.getLogger(__name__)
 
 MAX_WAITING = LINES_PER_WINDOW  # while a disk is slow; whoever comes beyond them is counted
-_TOGETHER = 64  # lines that share a sync of the disk
 
 
 class Connections:
@@ -28,6 +27,7 @@ class Connections:
         self._recording, self._now = recording, now
         self._waiting: deque[tuple[str, str, float]] = deque()  # address, failure, Unix seconds
         self._arrived = asyncio.Event()
+        self._one_by_one = asyncio.Lock()
 
     def note(self, address: str, failure: str) -> None:
         """One connection from `address` came to nothing. Neither waits nor raises."""
@@ -46,9 +46,10 @@ class Connections:
             await self.drain()
 
     async def drain(self) -> None:
-        """Put on record what waits; what cannot be written is counted with all else that could not."""
-        while self._waiting:
-            words = [self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))]
-            async with asyncio.TaskGroup() as appending:
-                for address, failure, at in words:
-                    appending.create_task(self._recording.record_connection(address, failure, at))
+        """Put on record what waits, and return when it is; what cannot be written is counted with all else like it."""
+        async with self._one_by_one:  # at a stop, what `run` is writing is waited for, and not cut off with it
+            while self._waiting:
+                words, self._waiting = self._waiting, deque()
+                async with asyncio.TaskGroup() as appending:  # so they share a sync, and a disk that hangs is met once
+                    for address, failure, at in words:
+                        appending.create_task(self._recording.record_connection(address, failure, at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,7 @@ from gateway.stages.recording.strangers import LINES_PER_ADDRESS, LINES_PER_WIND
 from tests import worlds
 from tests.audit import trails
 from tests.journal.disks import FailingDisk, content
+from tests.waiting import until
 
 
 class Door:
@@ -98,6 +100,22 @@ async def test_while_the_disk_is_slow_no_more_than_so_many_wait_and_the_others_a
 
     assert sum(line["event"] == "connection" for line in written) == MAX_WAITING
     assert sum(line.get("count", 0) for line in written) == 2 * LINES_PER_WINDOW
+
+
+async def test_whoever_drains_at_a_stop_waits_for_what_is_being_written(door: Door) -> None:
+    door.disk.slow.clear()
+    async with asyncio.TaskGroup() as tasks:
+        door.connections.note("203.0.113.9", "reset")
+        running = tasks.create_task(door.connections.run())
+        await until(lambda: not door.connections._waiting)
+        ending = tasks.create_task(door.connections.drain())
+        await asyncio.sleep(0)
+        assert not ending.done()
+        door.disk.slow.set()
+        await ending
+        running.cancel()
+
+    assert [line["failure"] for line in door.lines()] == ["reset"]
 
 
 # Floods ---------------------------------------------------------------------------------------------
