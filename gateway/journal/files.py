@@ -132,4 +132,5 @@ class LogFiles:
 
 
 def _said(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+    why = error.strerror or type(error).__name__
+    return f"{error.filename}: {why}" if error.filename else why

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from tests.bench.processes import OTHER_CORE, SYSTEM_CORE, core_seconds, cpu_seconds
 from tests.bench.programs import Programs
-from tests.bench.systems import PATH, TOKEN, System
+from tests.bench.systems import PATCH, PATH, TOKEN, System
 
 CONNECTIONS = 32
 WARM_UP_SECONDS = 1
 RATE = 500  # requests a second, where latency is taken
 RATE_CONNECTIONS = 10
+_LINE = b"x" * 800 + b"\n"
 SCRIPT = Path(__file__).parent / "wrk.lua"
 
 
@@ -85,8 +86,10 @@ def parse_wrk(output: str) -> Load:
     return Load(summary["requests"], summary["microseconds"] / 1e6, bad)
 
 
-def latencies(system: System, programs: Programs, directory: Path, seconds: int) -> list[float]:
-    """Milliseconds that GETs took at RATE requests a second; wrk holds no rate, and h2load is for GETs alone.
+def latencies(
+    system: System, programs: Programs, directory: Path, seconds: int, *, patches: bool = False
+) -> list[float]:
+    """Milliseconds that GETs, or PATCHes, took at RATE requests a second; wrk holds no rate, and h2load mixes nothing.
 
     Its connections tick together, so requests come in small bursts: up to RATE_CONNECTIONS at once.
 
@@ -96,7 +99,11 @@ def latencies(system: System, programs: Programs, directory: Path, seconds: int)
     log = directory / "h2load.log"
     log.unlink(missing_ok=True)
     words = ("--h1", "-t1", f"-c{RATE_CONNECTIONS}", "--rps", str(RATE // RATE_CONNECTIONS), f"--duration={seconds}")
-    fields = ("-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/scim+json")
+    fields = ["-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/scim+json"]
+    if patches:
+        body = directory / "patch.json"
+        body.write_text(PATCH)
+        fields += ["-H", ":method: PATCH", "-H", "Content-Type: application/scim+json", f"--data={body}"]
     targets = [f"{system.url}{PATH}/Users/{number:06}" for number in range(1, 101)]
     _run((*programs.h2load, *words, "--warm-up-time=1", *fields, f"--log-file={log}", *targets), seconds, os.environ)
     found = parse_h2load(log.read_text(encoding="ascii"))
@@ -118,6 +125,22 @@ def parse_h2load(log: str) -> list[float]:
         if status != "200":
             raise LoadFailed(f"an answer at a fixed rate has status {status}")
         found.append(int(microseconds) / 1000)
+    return found
+
+
+def syncs(directory: Path, number: int = 1000) -> list[float]:
+    """Milliseconds that this disk takes for an fdatasync after a line of the usual length."""
+    path, found = directory / "syncs", []
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        for _ in range(number):
+            os.write(descriptor, _LINE)
+            began = time.perf_counter()
+            os.fdatasync(descriptor)
+            found.append((time.perf_counter() - began) * 1000)
+    finally:
+        os.close(descriptor)
+        path.unlink()
     return found
 
 
