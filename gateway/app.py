@@ -18,6 +18,7 @@ from gateway.caller import Ourselves
 from gateway.desk import Desk
 from gateway.exchange import Delivery
 from gateway.journal import Journal, Rotation, exclusive
+from gateway.journal.disk import Disk
 from gateway.journal.retention import Keeping
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
@@ -60,9 +61,10 @@ async def run_instance(
     ready: Callable[[Instance], None],
     stop: asyncio.Event,
     reread: Reread | None = None,
+    disk: Disk | None = None,
 ) -> None:
-    """Run a gateway until `stop` is set; see `Instance.run`. `ready` is told once it serves."""
-    await Instance(settings, reread).run(ready, stop)
+    """Run a gateway until `stop` is set; see `Instance.run`. `ready` is told once it serves; `disk` has the log."""
+    await Instance(settings, reread, disk).run(ready, stop)
 
 
 class Instance:
@@ -74,7 +76,7 @@ class Instance:
         FeedInvalid: a feed of networks is not usable at the start.
     """
 
-    def __init__(self, settings: Settings, reread: Reread | None = None) -> None:
+    def __init__(self, settings: Settings, reread: Reread | None = None, disk: Disk | None = None) -> None:
         self.settings = settings
         self.draining = False
         self.reload_problem = ""  # why the settings read last are not in use; "" when they are
@@ -82,7 +84,9 @@ class Instance:
         self.failures, self.last_use = Failures(), LastUse()
         self.feeds = Feeds.of(settings)
         self.upstreams: dict[str, Upstream] = {}
-        self.journal = Journal(settings.audit.directory, instance=socket.gethostname(), rotation=_rotation(settings))
+        self.journal = Journal(
+            settings.audit.directory, instance=socket.gethostname(), rotation=_rotation(settings), disk=disk
+        )
         self.sinks = _sinks(settings, self.journal)
         self.metrics = Metrics(settings.tenants, version=__version__)
         self.recording = Recording(

@@ -221,11 +221,16 @@ class Trail:
         self.stage, self.stage_began_at = stage, now
 
     @property
+    def was_forwarded(self) -> bool:
+        """Whether forwarding began, however it ended."""
+        return "forward" in (self.stage, *self.seconds)
+
+    @property
     def outcome(self) -> Outcome:
         """What is known of the operation's effect; UNKNOWN too when forwarding was cut short."""
         if self.delivery:
             return self.delivery.outcome
-        return Outcome.UNKNOWN if "forward" in (self.stage, *self.seconds) else Outcome.NOT_EXECUTED
+        return Outcome.UNKNOWN if self.was_forwarded else Outcome.NOT_EXECUTED
 
     @property
     def people(self) -> tuple[Who, ...]:

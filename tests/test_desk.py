@@ -42,7 +42,7 @@ class Notices(Journal):
         self.is_waiting = asyncio.Event()
         self._keeper = keeper
 
-    async def append(self, line: bytes) -> None:
+    async def append(self, line: bytes, *, vital: bool = False) -> None:
         if self.passes is not None:
             self.is_waiting.set()
             await self.passes.wait()

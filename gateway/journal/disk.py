@@ -27,6 +27,14 @@ class Disk:
         """How many bytes were taken: on a full disk, only some."""
         return os.write(descriptor, content)
 
+    def open_in_place(self, path: Path) -> int:
+        """Open a file that exists for overwriting parts of it; never through a link."""
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def write_at(self, descriptor: int, content: bytes, offset: int) -> int:
+        """How many bytes were taken; for a descriptor of `open_in_place`."""
+        return os.pwrite(descriptor, content, offset)
+
     def sync(self, descriptor: int) -> None:
         """Return only when what was written would survive a power cut."""
         os.fdatasync(descriptor)
@@ -35,10 +43,14 @@ class Disk:
         """Cut a file back."""
         os.ftruncate(descriptor, size_bytes)
 
-    def size(self, descriptor: int) -> int | None:
-        """A file's size; None when somebody removed it."""
+    def size(self, descriptor: int, path: Path) -> int | None:
+        """A file's size; None when the path does not lead to it any more: somebody removed or moved it."""
         status = os.fstat(descriptor)
-        return status.st_size if status.st_nlink else None
+        try:
+            there = path.lstat()
+        except FileNotFoundError:
+            return None
+        return status.st_size if os.path.samestat(status, there) else None
 
     def close(self, descriptor: int) -> None:
         """Give a descriptor back."""

@@ -1,17 +1,15 @@
 """The journal's door for the event loop: lines are written in one thread, and whoever waits shares one sync.
 
 A disk takes as long to sync a hundred lines as one. So whatever is asked for while the thread is busy makes up the
-next batch, in the order in which it came; and under load a millisecond goes by between two, for each costs as much
-as the rest of a request.
+next batch, in the order in which it came; and under load a millisecond goes by between two (see `journal.pace`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -22,14 +20,15 @@ from gateway.audit.chain import Link
 from gateway.audit.tampering import Finding
 from gateway.journal.cursors import BEGINNING, Position
 from gateway.journal.disk import Disk
-from gateway.journal.interrupted import Intent, interrupted
-from gateway.journal.locks import exclusive
+from gateway.journal.files import Failure, Incident, LogFiles
+from gateway.journal.interrupted import Intent
+from gateway.journal.pace import Pace
 from gateway.journal.recovery import TornTail
-from gateway.journal.segments import Rotation, Segments
+from gateway.journal.segments import Rotation
 
 log = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.001  # under load; a line that comes alone waits for nobody
+GATHER_SECONDS = 0.001
 
 
 class JournalUnavailable(Exception):
@@ -43,6 +42,7 @@ class _Asked:
     line: bytes
     on_record: asyncio.Future[None]
     asked_at: float  # loop seconds
+    vital: bool
 
 
 class Journal:
@@ -65,11 +65,11 @@ class Journal:
         self._instance, self._rotation = instance, rotation or Rotation()
         self._time_limit_seconds = time_limit_seconds
         self._disk = disk or Disk()
-        self._stack = ExitStack()
-        self._segments: Segments | None = None
+        self._files: LogFiles | None = None
         self._waiting: list[_Asked] = []
         self._under_way: list[_Asked] = []  # with the thread
-        self._gathering = False  # a batch of several is just over, so more of them will come
+        self._pace = Pace()
+        self._gathering = False  # a batch is just over, and lines come so fast that the next one shall be larger
         self._timer: asyncio.TimerHandle | None = None
         self._batches: SimpleQueue[list[_Asked] | None] = SimpleQueue()
 
@@ -91,7 +91,7 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for the lines that were asked for, within the time limit, and let the directory go."""
-        self._segments = None
+        self._files = None
         if self._waiting:
             self._batches.put(self._waiting)
         self._batches.put(None)
@@ -102,21 +102,27 @@ class Journal:
     @property
     def link(self) -> Link:
         """The end of what is on record, whose tree a checkpoint signs."""
-        return self._segments.link if self._segments else Link()
+        return self._files.segments.link if self._files else Link()
 
     @property
     def segment(self) -> int:
         """The number of the segment that is written to."""
-        return self._segments.number if self._segments else 0
+        return self._files.segments.number if self._files else 0
 
     @property
     def durable(self) -> Position:
         """The end of the last line that would survive a power cut."""
-        return self._segments.durable if self._segments is not None else BEGINNING
+        return self._files.segments.durable if self._files is not None else BEGINNING
 
-    async def append(self, line: bytes) -> None:
+    def take_incidents(self) -> tuple[Incident, ...]:
+        """What befell the log since this was asked last, for the record."""
+        if self._files is None or not self._files.incidents:
+            return ()
+        return tuple([self._files.incidents.popleft() for _ in range(len(self._files.incidents))])
+
+    async def append(self, line: bytes, *, vital: bool = False) -> None:
         """Put one line on record: it would survive a power cut once this returns. It is numbered and chained as it is
-        written.
+        written; a vital one, while that fails, as soon as it can be.
 
         After a failure the line is not there, but for one case: a disk too slow for the time limit may still take it
         later. The next append tries afresh.
@@ -124,9 +130,9 @@ class Journal:
         Raises:
             JournalUnavailable: the disk fails, is full, or is too slow.
         """
-        if self._segments is None:
+        if self._files is None:
             raise JournalUnavailable("the journal is not open")
-        asked = _Asked(line, self._loop.create_future(), self._loop.time())
+        asked = _Asked(line, self._loop.create_future(), self._loop.time(), vital)
         self._waiting.append(asked)
         if not self._under_way and not self._gathering:
             self._hand_over()
@@ -136,20 +142,21 @@ class Journal:
 
     def _hand_over(self) -> None:
         self._under_way, self._waiting = self._waiting, []
+        self._pace.note(len(self._under_way), self._loop.time())
         self._batches.put(self._under_way)
 
-    def _note_end(self, batch: list[_Asked], error: OSError | None) -> None:
+    def _note_end(self, batch: list[_Asked], failure: Failure | None) -> None:
         """A batch came back from the thread."""
-        self.problem = None if error is None else error.strerror or type(error).__name__
+        self.problem = failure.why if failure else None
         for asked in batch:
             if asked.on_record.done():
                 continue
-            if self.problem is None:
+            if failure is None or (failure.reserved and asked.vital):
                 asked.on_record.set_result(None)
             else:
-                asked.on_record.set_exception(JournalUnavailable(self.problem))
+                asked.on_record.set_exception(JournalUnavailable(failure.why))
         self._under_way = []
-        if len(batch) > 1 and self._segments is not None:
+        if self._pace.is_fast and self._files is not None:
             self._gathering = True
             self._loop.call_later(GATHER_SECONDS, self._gathered)
         else:
@@ -157,7 +164,7 @@ class Journal:
 
     def _gathered(self) -> None:
         self._gathering = False
-        if self._waiting and self._segments is not None:
+        if self._waiting and self._files is not None:
             self._hand_over()
 
     def _give_up_on_the_late(self) -> None:
@@ -177,28 +184,21 @@ class Journal:
     # In the thread ----------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        with ExitStack() as stack:
-            stack.enter_context(exclusive(self.directory))
-            segments = Segments(self.directory, rotation=self._rotation, disk=self._disk, instance=self._instance)
-            stack.callback(segments.close)
-            self.torn, self.broken = segments.torn, segments.broken
-            self.interrupted = interrupted(self.directory)
-            self._segments, self._stack = segments, stack.pop_all()
+        files = LogFiles(self.directory, rotation=self._rotation, disk=self._disk, instance=self._instance)
+        self.torn, self.broken, self.interrupted = files.segments.torn, files.segments.broken, files.interrupted
+        self._files = files
 
     def _write_batches(self) -> None:
-        segments = self._segments
-        assert segments is not None  # noqa: S101 - opened before the thread began
+        files = self._files
+        assert files is not None  # noqa: S101 - opened before the thread began
         while (batch := self._batches.get()) is not None:
-            error = None
             try:
-                segments.append([asked.line for asked in batch])
-            except OSError as failure:
-                error = failure
-            except Exception as failure:  # a fault of ours: the thread must go on, and those who wait must hear of it
+                failure = files.append([asked.line for asked in batch], [asked.line for asked in batch if asked.vital])
+            except Exception as error:  # a fault of ours: the thread must go on, and those who wait must hear of it
                 log.exception("the journal failed")
-                error = OSError(errno.EIO, f"the journal failed: {type(failure).__name__}")
+                failure = Failure(f"the journal failed: {type(error).__name__}", reserved=False)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._note_end, batch, error)
-        self._stack.close()
+                self._loop.call_soon_threadsafe(self._note_end, batch, failure)
+        files.close()
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ended.set)

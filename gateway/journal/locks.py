@@ -16,8 +16,8 @@ class DirectoryInUse(Exception):
 
 
 @contextmanager
-def exclusive(directory: Path) -> Iterator[None]:
-    """Hold a directory against every other instance; makes it (0750) if there is none.
+def exclusive(directory: Path) -> Iterator[int]:
+    """Hold a directory against every other instance; makes it (0750) if there is none. Yields what `is_held` asks for.
 
     The file stays when the lock goes: a removed one could be locked by two, each with an inode of its own.
 
@@ -29,9 +29,17 @@ def exclusive(directory: Path) -> Iterator[None]:
     lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
     try:
         _take(lock, directory)
-        yield
+        yield lock
     finally:
         os.close(lock)
+
+
+def is_held(lock: int, directory: Path) -> bool:
+    """Whether what `exclusive` yielded still holds the directory of that name: not once it was removed or moved."""
+    try:
+        return os.path.samestat(os.fstat(lock), (directory / LOCK_NAME).lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _take(lock: int, directory: Path) -> None:

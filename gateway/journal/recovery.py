@@ -51,6 +51,15 @@ def segment_numbers(directory: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
+def segment_paths(directory: Path) -> list[Path]:
+    """All segments, in their order.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    return [segment_path(directory, number) for number in segment_numbers(directory)]
+
+
 def recover(directory: Path, disk: Disk) -> Recovered:
     """Find the last whole line, looking into older segments only as long as newer ones have none.
 

@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 
 from gateway.audit.chain import digest_of
-from gateway.journal.recovery import segment_numbers, segment_path
+from gateway.journal.recovery import segment_paths
 
 _KEPT = 2
 _DAY_SECONDS = 86_400.0
@@ -60,7 +60,7 @@ def expired(directory: Path, before: float) -> tuple[Expired, ...]:
     Raises:
         OSError: a segment cannot be read.
     """
-    paths = [segment_path(directory, number) for number in segment_numbers(directory)]
+    paths = segment_paths(directory)
     found: list[Expired] = []
     for path, following in pairwise(paths[: 1 - _KEPT]):
         start, end = _start(path), _start(following)

@@ -42,24 +42,31 @@ class Segments:
         disk: Disk,
         instance: str,
         now: Callable[[], float] = time.time,
+        on_new_segment: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Raises: OSError when the directory cannot be read or written to."""
+        """`on_new_segment` is called before one is made, with the name of the last one if somebody changed that; it may
+        say by an OSError that none can be.
+
+        Raises:
+            OSError: the directory cannot be read or written to.
+        """
         recovered = recover(directory, disk)
         self.link: Link = recovered.link  # of the last line; replaced only once a line is synced
         self.torn: tuple[TornTail, ...] = recovered.torn
         self.broken: Finding | None = recovered.broken
         self.number = recovered.segment
         self._directory, self._instance, self._now = directory, instance, now
-        self._rotation = rotation
+        self._rotation, self._on_new_segment = rotation, on_new_segment
         self._disk = disk
-        self._descriptor: int | None = None  # of the last segment
+        self._path = segment_path(directory, recovered.segment)  # of the last segment
+        self._descriptor: int | None = None
         self._good_bytes = 0  # where the last segment's last whole and synced line ends
         self._began_at = now()  # Unix seconds, of the last segment
         self._leftover = False  # something may stand behind that
         self._distrusted = False  # a sync failed: the kernel may have dropped what it still shows us
         if recovered.segment:
-            self._descriptor = disk.open(segment_path(directory, recovered.segment))
-            self._good_bytes = disk.size(self._descriptor) or 0
+            self._descriptor = disk.open(self._path)
+            self._good_bytes = disk.size(self._descriptor, self._path) or 0
         if recovered.header:
             self._began_at = recovered.header.began_at
         elif self._good_bytes or not recovered.segment:
@@ -121,18 +128,20 @@ class Segments:
     def _segment_for(self, size_bytes: int) -> int:
         if self._descriptor is None:
             return self._begin_segment()
-        if self._disk.size(self._descriptor) != self._good_bytes:
+        if self._disk.size(self._descriptor, self._path) != self._good_bytes:
             # Truncated, removed or written to by somebody else: leave it as it is, for whoever looks into that.
-            log.error("the audit segment %06d was changed by another process: going on in a new one", self.number)
-            return self._begin_segment()
+            log.critical("%s was removed, moved or changed by somebody: going on in a new file", self._path)
+            return self._begin_segment(self._path.name)
         is_old = self._now() - self._began_at > self._rotation.max_seconds
         if self._good_bytes and (is_old or self._good_bytes + size_bytes > self._rotation.max_bytes):
             return self._begin_segment()
         return self._descriptor
 
-    def _begin_segment(self) -> int:
-        self.number += 1  # first, so that a name left by a failure is not tried again
-        descriptor = self._disk.create(segment_path(self._directory, self.number))
+    def _begin_segment(self, changed: str = "") -> int:
+        self._on_new_segment(changed)
+        self.number += 1  # before it is made, so that a name left by a failure is not tried again
+        path = segment_path(self._directory, self.number)
+        descriptor = self._disk.create(path)
         self.close()
-        self._descriptor, self._good_bytes, self._began_at = descriptor, 0, self._now()
+        self._path, self._descriptor, self._good_bytes, self._began_at = path, descriptor, 0, self._now()
         return descriptor

@@ -18,7 +18,7 @@ from gateway.audit.checkpoints import Checkpoint, NoteInvalid, open_note, origin
 from gateway.audit.lines import read_sequence
 from gateway.audit.tampering import Finding, Kind, diagnose
 from gateway.journal.notes import NOTES_NAME
-from gateway.journal.recovery import segment_numbers, segment_path
+from gateway.journal.recovery import segment_paths
 
 _BLOCK_BYTES = 1 << 20
 _DELETED = b'"notice":"segment-deleted"'
@@ -68,7 +68,7 @@ def segments_of(directory: Path) -> list[Path]:
     Raises:
         OSError: it cannot be read, or there is none.
     """
-    paths = [segment_path(directory, number) for number in segment_numbers(directory)]
+    paths = segment_paths(directory)
     if not paths:
         raise FileNotFoundError(2, "there is no audit log (audit-*.jsonl)", str(directory))
     return paths

@@ -24,7 +24,7 @@ from gateway.settings.tokens import weakness, weakness_of_digest
 from gateway.settings.values import FeedCell, parse_source
 
 AUDIT_KEY_NAME = "audit-key.pem"  # as `journal.keys` makes it in the state directory
-GONE_ON_WITH = (".lock", "checkpoints", "guard.sqlite3", "credentials-on-record.json")
+GONE_ON_WITH = (".lock", "checkpoints", "reserve", "guard.sqlite3", "credentials-on-record.json")
 _AUDIT_KEY = "openssl genpkey -algorithm ed25519 makes one"
 
 Look = Callable[[Settings, float], Iterator[Problem]]

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.bench.decisions import decisions
-from tests.bench.load import LoadFailed, latencies, percentile, saturate
+from tests.bench.load import LoadFailed, latencies, patch_latencies, percentile, saturate, syncs
 from tests.bench.memory import fail_handshakes, hold_connections
 from tests.bench.processes import OTHER_CORE, SYSTEM_CORE
 from tests.bench.profiling import profile
@@ -138,6 +138,9 @@ def _sample(name: str, shared: Bench, seconds: int) -> Sample:
             sample[f"{prefix}core_taken_by_others"] = found.taken
         took = latencies(system, shared.programs, shared.directory, seconds)
         sample |= {"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99)}
+        took = patch_latencies(system, shared.programs, shared.directory, seconds)
+        sample["patch_p99_ms"] = percentile(took, 0.99)
+        sample["fdatasync_p99_ms"] = percentile(syncs(shared.directory), 0.99)
     return sample
 
 

@@ -8,17 +8,19 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.processes import OTHER_CORE, SYSTEM_CORE, core_seconds, cpu_seconds
 from tests.bench.programs import Programs
-from tests.bench.systems import PATH, TOKEN, System
+from tests.bench.systems import PATCH, PATH, TOKEN, System
 
 CONNECTIONS = 32
 WARM_UP_SECONDS = 1
 RATE = 500  # requests a second, where latency is taken
 RATE_CONNECTIONS = 10
+_LINE = b"x" * 800 + b"\n"
 SCRIPT = Path(__file__).parent / "wrk.lua"
 
 
@@ -86,7 +88,7 @@ def parse_wrk(output: str) -> Load:
 
 
 def latencies(system: System, programs: Programs, directory: Path, seconds: int) -> list[float]:
-    """Milliseconds that GETs took at RATE requests a second; wrk holds no rate, and h2load is for GETs alone.
+    """Milliseconds that GETs took at RATE requests a second; wrk holds no rate.
 
     Its connections tick together, so requests come in small bursts: up to RATE_CONNECTIONS at once.
 
@@ -94,13 +96,49 @@ def latencies(system: System, programs: Programs, directory: Path, seconds: int)
         LoadFailed: when one was not answered 200.
     """
     log = directory / "h2load.log"
+    words = (f"-c{RATE_CONNECTIONS}", "--rps", str(RATE // RATE_CONNECTIONS), *_targets(system, range(1, 101)))
+    found = _h2load([_h2load_command(programs, log, seconds, words)], [log], seconds)
+    return _enough(found, system, seconds)
+
+
+def patch_latencies(system: System, programs: Programs, directory: Path, seconds: int) -> list[float]:
+    """The same for PATCHes. Each connection is a program of its own: those of one ask for the same user at once, and
+    would wait for their turn.
+    """
+    body = directory / "patch.json"
+    body.write_text(PATCH)
+    logs = [directory / f"h2load-{number}.log" for number in range(RATE_CONNECTIONS)]
+    fields = ("-H", ":method: PATCH", "-H", "Content-Type: application/scim+json")
+    how = ("-c1", "--rps", str(RATE // RATE_CONNECTIONS), f"--data={body}", *fields)
+    commands = [
+        _h2load_command(programs, log, seconds, (*how, *_targets(system, range(number * 10, number * 10 + 10))))
+        for number, log in enumerate(logs)
+    ]
+    return _enough(_h2load(commands, logs, seconds), system, seconds)
+
+
+def _targets(system: System, users: range) -> list[str]:
+    return [f"{system.url}{PATH}/Users/{number:06}" for number in users]
+
+
+def _h2load_command(programs: Programs, log: Path, seconds: int, words: Sequence[str]) -> tuple[str, ...]:
     log.unlink(missing_ok=True)
-    words = ("--h1", "-t1", f"-c{RATE_CONNECTIONS}", "--rps", str(RATE // RATE_CONNECTIONS), f"--duration={seconds}")
     fields = ("-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/scim+json")
-    targets = [f"{system.url}{PATH}/Users/{number:06}" for number in range(1, 101)]
-    _run((*programs.h2load, *words, "--warm-up-time=1", *fields, f"--log-file={log}", *targets), seconds, os.environ)
-    found = parse_h2load(log.read_text(encoding="ascii"))
-    log.unlink()
+    how = ("--h1", "-t1", f"--duration={seconds}", "--warm-up-time=1", f"--log-file={log}")
+    return (*programs.h2load, *how, *fields, *words)
+
+
+def _h2load(commands: Sequence[tuple[str, ...]], logs: Sequence[Path], seconds: int) -> list[float]:
+    with ThreadPoolExecutor(len(commands)) as threads:
+        for run in [threads.submit(_run, command, seconds, os.environ) for command in commands]:
+            run.result()
+    found = [took for log in logs for took in parse_h2load(log.read_text(encoding="ascii"))]
+    for log in logs:
+        log.unlink()
+    return found
+
+
+def _enough(found: list[float], system: System, seconds: int) -> list[float]:
     if len(found) < 0.9 * RATE * seconds:
         raise LoadFailed(f"{system.name}: {len(found)} answers in {seconds} s, at {RATE} a second")
     return found
@@ -118,6 +156,22 @@ def parse_h2load(log: str) -> list[float]:
         if status != "200":
             raise LoadFailed(f"an answer at a fixed rate has status {status}")
         found.append(int(microseconds) / 1000)
+    return found
+
+
+def syncs(directory: Path, number: int = 1000) -> list[float]:
+    """Milliseconds that this disk takes for an fdatasync after a line of the usual length."""
+    path, found = directory / "syncs", []
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        for _ in range(number):
+            os.write(descriptor, _LINE)
+            began = time.perf_counter()
+            os.fdatasync(descriptor)
+            found.append((time.perf_counter() - began) * 1000)
+    finally:
+        os.close(descriptor)
+        path.unlink()
     return found
 
 

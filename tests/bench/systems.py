@@ -178,13 +178,17 @@ def _words(here: Path, port: int, shared: Bench) -> dict[str, str]:
 Command = tuple[tuple[str, ...], dict[str, str]]  # words, environment
 
 
-def _gateway(here: Path, words: Mapping[str, str], _: Programs) -> Command:
+def _gateway(here: Path, words: Mapping[str, str], _: Programs, module: str = "gateway") -> Command:
     secret = here / "upstream-token"
     secret.touch(mode=0o600)
     secret.write_text(UPSTREAM_TOKEN)
     (here / "gateway.toml").write_text(_filled(GATEWAY, words))
-    command = (sys.executable, "-m", "gateway", "serve", "--config", str(here / "gateway.toml"), "--log-level", "info")
+    command = (sys.executable, "-m", module, "serve", "--config", str(here / "gateway.toml"), "--log-level", "info")
     return command, _environment()
+
+
+def _unrecorded(here: Path, words: Mapping[str, str], programs: Programs) -> Command:
+    return _gateway(here, words, programs, "tests.bench.unrecorded")
 
 
 def _haproxy(here: Path, words: Mapping[str, str], programs: Programs) -> Command:
@@ -205,6 +209,7 @@ def _caddy(here: Path, words: Mapping[str, str], programs: Programs) -> Command:
 
 COMMANDS: dict[str, Callable[[Path, Mapping[str, str], Programs], Command]] = {
     "gateway": _gateway,
+    "unrecorded": _unrecorded,
     "haproxy": _haproxy,
     "nginx": _nginx,
     "caddy": _caddy,

@@ -104,12 +104,18 @@ token_sha256 = "{sha256(TOKEN)}"
 
 @asynccontextmanager
 async def serving(
-    directory: Path, *upstream: str, words: tuple[str, ...] = (), guard: str | None = GUARD, more: str = ""
+    directory: Path,
+    *upstream: str,
+    words: tuple[str, ...] = (),
+    guard: str | None = GUARD,
+    more: str = "",
+    under: tuple[str, ...] = (),
+    module: str = "gateway",
 ) -> AsyncIterator[Served]:
-    """A process that serves, until the block ends; `more` is appended to its settings."""
+    """Serves until the block ends; `more` is appended to the settings, for `under` and `module` see `start`."""
     port, admin_port = unused_port(), unused_port()
     file = write_settings(directory, upstream, port, admin_port, guard=guard, more=more)
-    process = await start("serve", "--config", str(file), *words)
+    process = await start("serve", "--config", str(file), *words, under=under, module=module)
     served = Served(process, directory, port, admin_port)
     try:
         await served.says("ready")
@@ -120,10 +126,13 @@ async def serving(
             await process.communicate()
 
 
-async def start(*words: str) -> asyncio.subprocess.Process:
-    """`scim-gateway` with these words; its log is read from standard output."""
+async def start(*words: str, under: tuple[str, ...] = (), module: str = "gateway") -> asyncio.subprocess.Process:
+    """`scim-gateway` with these words, or another module with them; its log is read from standard output.
+
+    `under` is a command that becomes it.
+    """
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", *words),
+        *(*under, sys.executable, "-m", module, *words),
         stdout=asyncio.subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if not name.startswith("SCIM_GATEWAY")},
     )

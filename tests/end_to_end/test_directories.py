@@ -19,6 +19,7 @@ from gateway import history
 from gateway.journal.keys import KEY_NAME
 from gateway.journal.locks import LOCK_NAME
 from gateway.journal.notes import NOTES_NAME
+from gateway.journal.reserve import RESERVE_NAME
 from gateway.settings.checking import AUDIT_KEY_NAME, GONE_ON_WITH
 from gateway.state.keeper import FILE_NAME
 from tests.end_to_end.processes import write_settings
@@ -133,5 +134,5 @@ def test_what_nobody_writes_any_more_may_be_read_only(place: Path) -> None:
 
 
 def test_the_files_that_are_looked_for_are_those_that_the_gateway_makes() -> None:
-    assert {LOCK_NAME, NOTES_NAME, FILE_NAME, history.FILE_NAME} == set(GONE_ON_WITH)
+    assert {LOCK_NAME, NOTES_NAME, RESERVE_NAME, FILE_NAME, history.FILE_NAME} == set(GONE_ON_WITH)
     assert KEY_NAME == AUDIT_KEY_NAME

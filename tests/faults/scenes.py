@@ -11,6 +11,7 @@ import asyncio
 import io
 import json
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -46,6 +47,7 @@ class Node:
     url: str = ""
     acts: Counter[str] = field(default_factory=Counter)
     order: list[str] = field(default_factory=list)  # "METHOD target" of its acts
+    acted_at: dict[str, int] = field(default_factory=dict)  # monotonic nanoseconds, of each act's first time
 
     @property
     def name(self) -> str:
@@ -56,6 +58,7 @@ class Node:
         """An act; only requests of clients are such."""
         [name] = request.all("X-Request-Id")
         self.acts[name] += 1
+        self.acted_at.setdefault(name, time.monotonic_ns())
         self.order.append(f"{request.method} {request.target.rpartition('/v2')[2]}")
 
 

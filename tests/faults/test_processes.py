@@ -12,17 +12,17 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from tests.end_to_end.processes import Served, serving
+from tests.faults.loads import WORKERS, Load, slow_application
 from tests.faults.scenes import (
     CLIENT_FIELDS,
     PATIENCE,
-    PROBE_ANSWER,
     TARGETS,
     Node,
     Reply,
@@ -32,9 +32,8 @@ from tests.faults.scenes import (
     scene,
     success,
 )
-from tests.upstreams import Conversation, Script, scripted_upstream, unused_port
+from tests.upstreams import Conversation, scripted_upstream, unused_port
 
-WORKERS = 8
 FAST = {"requests_per_second": 100_000, "burst": 100_000}
 
 
@@ -144,58 +143,6 @@ def _notices(it: Scene) -> list[dict[str, Any]]:
 # The gateway is stopped, or reloaded ----------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Load:
-    """Clients with connections that they keep, and what they got."""
-
-    base_url: str
-    trust: ssl.SSLContext
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    statuses: Counter[int] = field(default_factory=Counter)
-    done: list[str] = field(default_factory=list)  # ids of requests that were answered 2xx
-    unanswered: int = 0
-
-    async def run(self) -> None:
-        async with (
-            aiohttp.ClientSession(headers=CLIENT_FIELDS, timeout=PATIENCE) as session,
-            asyncio.TaskGroup() as tasks,
-        ):
-            for number in range(WORKERS):
-                tasks.create_task(self._work(session, f"/Users/{number}"))
-
-    async def _work(self, session: aiohttp.ClientSession, resource_path: str) -> None:
-        while not self.over.is_set():
-            for method, target in (("POST", "/Users"), ("PATCH", resource_path)):
-                try:
-                    await self._ask(session, method, target)
-                except aiohttp.ClientError:
-                    self.unanswered += 1
-                    return
-
-    async def _ask(self, session: aiohttp.ClientSession, method: str, target: str) -> None:
-        async with session.request(method, self.base_url + target, data=body_of(method), ssl=self.trust) as response:
-            await response.read()
-            self.statuses[response.status] += 1
-            if response.status < 300:
-                self.done.append(response.headers["X-Request-Id"])
-
-
-def slow_application(node: Node) -> Script:
-    """Carries out each request and takes 10 ms over its answer, so that some are always under way."""
-
-    async def play(conversation: Conversation) -> None:
-        while True:
-            request = await conversation.request()
-            if not request.all("X-Request-Id"):
-                await conversation.send(PROBE_ANSWER)
-                continue
-            node.execute(request)
-            await asyncio.sleep(0.01)
-            await conversation.send(success(request.method))
-
-    return play
-
-
 async def reload(served: Served, number: int) -> None:
     """New limits; every other time its nodes and their connections are new, too."""
     file = served.directory / "gateway.toml"
@@ -217,7 +164,7 @@ async def test_a_stop_under_load_ends_what_is_under_way_and_doubles_nothing(tmp_
         load = Load(served.base_url, served.trusting())
         running = tasks.create_task(load.run())
         ending = tasks.create_task(served.ends())
-        await _reaches(load, 100)
+        await load.reaches(100)
         served.signal(signal.SIGTERM)
         assert await ending == 0
         load.over.set()
@@ -282,7 +229,7 @@ async def test_reloads_under_load_drop_nothing_and_double_nothing(tmp_path: Path
         running = tasks.create_task(load.run())
         for number in range(1, 9):
             await reload(served, number)
-            await _reaches(load, 40 * number)
+            await load.reaches(40 * number)
         load.over.set()
         await running
         served.signal(signal.SIGTERM)
@@ -293,12 +240,6 @@ async def test_reloads_under_load_drop_nothing_and_double_nothing(tmp_path: Path
     assert set(node.acts.values()) == {1}
     assert set(node.acts) == set(load.done)
     assert_each_act_is_on_record(tmp_path, node)
-
-
-async def _reaches(load: Load, answers: int) -> None:
-    async with asyncio.timeout(10):
-        while load.statuses.total() < answers:  # noqa: ASYNC110 - nobody announces it
-            await asyncio.sleep(0.005)
 
 
 def assert_each_act_is_on_record(directory: Path, node: Node) -> None:

@@ -20,12 +20,19 @@ class FailingDisk(Disk):
     def __init__(self) -> None:
         self.free_bytes: int | None = None
         self.failing: set[str] = set()
+        self._halves = False
         self.slow = threading.Event()  # clear: every sync waits for it
         self.slow.set()
 
     def create(self, path: Path) -> int:
         self._may_fail("create")
         return super().create(path)
+
+    def write_at(self, descriptor: int, content: bytes, offset: int) -> int:
+        """In place, so that it takes no room; every other call takes only a half."""
+        self._may_fail("write_at")
+        self._halves = not self._halves
+        return super().write_at(descriptor, content[: len(content) // 2 or 1] if self._halves else content, offset)
 
     def write(self, descriptor: int, content: bytes) -> int:
         self._may_fail("write")

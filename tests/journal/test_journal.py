@@ -143,6 +143,26 @@ async def test_a_batch_that_fails_fails_all_of_its_waiters_and_leaves_no_gap(tmp
     assert sequences(tmp_path) == [1, 2, 3, 4]
 
 
+async def test_of_a_batch_that_fails_only_the_vital_ones_are_kept(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with Journal(tmp_path, disk=disk) as journal:
+        disk.slow.clear()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(journal.append(LINE))
+            await until_it_hangs(disk)
+            kept = tasks.create_task(journal.append(b'{"vital":1}\n', vital=True))
+            failing = tasks.create_task(fails(journal))
+            await asyncio.sleep(0)
+            disk.free_bytes = 0
+            disk.slow.set()
+        assert (kept.result(), failing.result()) == (None, "No space left on device")
+        assert journal.problem == "No space left on device"
+        disk.free_bytes = None
+        await journal.append(LINE)
+
+    assert [b'"vital"' in entry for entry in content(tmp_path).splitlines()] == [False, False, True, False]
+
+
 async def test_lines_of_many_batches_stand_in_their_order_without_a_gap(tmp_path: Path) -> None:
     async def writes(journal: Journal, writer: int) -> None:
         for mark in range(10):

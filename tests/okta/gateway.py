@@ -62,7 +62,7 @@ class MemoryJournal(Journal):
         self.entries: list[Entry] = []
         self.on_entry: Callable[[Entry], None] = lambda _: None  # told before whoever waits for the line goes on
 
-    async def append(self, line: bytes) -> None:
+    async def append(self, line: bytes, *, vital: bool = False) -> None:
         loop = asyncio.get_running_loop()
         on_record: asyncio.Future[None] = loop.create_future()
         loop.call_later(RECORD_SECONDS, self._write, line, on_record)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 from gateway.audit import lines
 from gateway.exchange import Trail, Unparsed
-from gateway.journal import Journal, JournalUnavailable
+from gateway.journal import Incident, Journal, JournalUnavailable
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
+from gateway.stages.recording.late import Late
 from gateway.stages.recording.strangers import Strangers
 from gateway.stages.recording.tasks import is_put_off, task_of
 from gateway.state.repeats import Repeats
@@ -45,6 +47,8 @@ class Recording:
         self._now, self._clock = now, clock  # Unix seconds; monotonic seconds
         self._strangers = Strangers(began_at=clock())
         self._unrecorded: Counter[str] = Counter()  # events that could not be written, until a notice tells of them
+        self._late = Late()
+        self._incidents: deque[Incident] = deque()  # of the log itself
 
     async def record_intent(self, trail: Trail) -> None:
         """A write is about to leave: durable before this returns.
@@ -69,7 +73,7 @@ class Recording:
         elif self.on_failure == "serve-reads" and not (trail.operation and trail.operation.writes):
             await self._try_append(event, await self._outcome_line(trail))
         else:
-            await self._must_append(event, await self._outcome_line(trail))
+            await self._must_append(event, await self._outcome_line(trail), vital=_is_of_an_act(trail))
 
     async def _outcome_line(self, trail: Trail) -> bytes:
         now, repeat, put_off = self._now(), None, is_put_off(trail)
@@ -80,6 +84,8 @@ class Recording:
     def observe(self, trail: Trail) -> None:
         """Metrics and log of a request, once its answer is settled. Strangers are in the log as in the audit log."""
         self._metrics.observe(trail)
+        if trail.reason is Reason.RECORD_UNAVAILABLE and _is_of_an_act(trail):
+            self._late.add(lines.outcome_line(trail, now=self._now(), instance=self.instance))
         if trail.client:
             _log_access(trail)
 
@@ -132,6 +138,7 @@ class Recording:
         """
         if self._journal.problem is not None or self._unrecorded:
             await self._tell_of_the_unrecorded()
+        await self._tell_of_incidents()
         now = self._clock()
         if not at_end and not self._strangers.window_is_over(now):
             return
@@ -141,13 +148,35 @@ class Recording:
                 self._strangers.add_suppressed(origin, count)
 
     async def _tell_of_the_unrecorded(self) -> None:
-        told = self._unrecorded.copy()
+        await self._tell_late_outcomes()
+        told = +self._unrecorded
         if await self.notice("audit-recovered", unrecorded=told):
             self._unrecorded -= told
 
-    async def _must_append(self, event: str, line: bytes) -> None:
+    async def _tell_late_outcomes(self) -> None:
+        late = self._late.take()
+        for line, failed in zip(late, await asyncio.gather(*map(self._fails_again, late)), strict=True):
+            if failed:
+                self._late.add(line)
+            else:
+                self._unrecorded["outcome"] -= 1
+
+    async def _fails_again(self, line: bytes) -> bool:
         try:
-            await self._append(event, line)
+            await self._journal.append(line, vital=True)
+        except JournalUnavailable:
+            return True
+        return False
+
+    async def _tell_of_incidents(self) -> None:
+        """What befell the log itself; what cannot be told now is told later."""
+        self._incidents += self._journal.take_incidents()
+        while self._incidents and await self.notice(self._incidents[0].kind, **self._incidents[0].details):
+            self._incidents.popleft()
+
+    async def _must_append(self, event: str, line: bytes, *, vital: bool = False) -> None:
+        try:
+            await self._append(event, line, vital=vital)
         except JournalUnavailable as error:
             raise Refusal(Reason.RECORD_UNAVAILABLE, note=str(error)) from error
 
@@ -158,11 +187,11 @@ class Recording:
             return False
         return True
 
-    async def _append(self, event: str, line: bytes) -> None:
+    async def _append(self, event: str, line: bytes, *, vital: bool = False) -> None:
         started = self._clock()
         written = False
         try:
-            await self._journal.append(line)
+            await self._journal.append(line, vital=vital)
             written = True
         except JournalUnavailable as error:
             log.error("not on record: one %s; the audit log cannot be written: %s", event, error)  # noqa: TRY400 - says all
@@ -171,6 +200,11 @@ class Recording:
             raise
         finally:
             self._metrics.observe_record(event, written=written, seconds=self._clock() - started)
+
+
+def _is_of_an_act(trail: Trail) -> bool:
+    """Whether a write left, so that the application may have executed it."""
+    return trail.operation is not None and trail.operation.writes and trail.was_forwarded
 
 
 def _log_access(trail: Trail) -> None:

@@ -14,6 +14,7 @@ from gateway.journal import Journal
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
 from gateway.stages.recording import Recording
+from gateway.stages.reply import present_refusal
 from tests import worlds
 from tests.audit import trails
 from tests.journal.disks import FailingDisk, content
@@ -69,6 +70,16 @@ def write() -> Trail:
     return trails.served(operation=trails.write(), delivery=None, answer=None)
 
 
+def act() -> Trail:
+    """A write that the application executed."""
+    return trails.served(operation=trails.write(), tenant=worlds.tenant())
+
+
+def never_left() -> Trail:
+    """A write that was turned away in front of the application."""
+    return trails.served(operation=trails.write(), delivery=None, seconds={}, refusal=Refusal(Reason.NO_PLACE))
+
+
 def unparsed(address: str = "203.0.113.9") -> Unparsed:
     return Unparsed(RequestId("req-9"), worlds.NOW, address, Reason.HEAD_MALFORMED, "bare LF")
 
@@ -99,10 +110,11 @@ async def test_a_write_that_cannot_be_recorded_is_refused(scene: Scene) -> None:
     [
         ("refuse", trails.served(), True),
         ("refuse", trails.served(operation=None, refusal=Refusal(Reason.JSON_MALFORMED)), True),
-        ("refuse", trails.served(operation=trails.write()), True),
+        ("refuse", never_left(), True),
+        ("refuse", act(), False),  # in the reserve
         ("serve-reads", trails.served(), False),
         ("serve-reads", trails.served(operation=None, refusal=Refusal(Reason.JSON_MALFORMED)), False),
-        ("serve-reads", trails.served(operation=trails.write()), True),
+        ("serve-reads", never_left(), True),
         ("refuse", trails.turned_away(), False),
         ("serve-reads", trails.turned_away(), False),
     ],
@@ -180,7 +192,7 @@ async def test_the_log_is_found_to_work_again_although_nobody_calls(scene: Scene
     scene.break_disk()
     for _ in range(2):
         with pytest.raises(Refusal):
-            await scene.recording.record_outcome(trails.served(operation=trails.write()))
+            await scene.recording.record_outcome(never_left())
     await scene.recording.flush()
     assert scene.journal.problem
 
@@ -191,6 +203,69 @@ async def test_the_log_is_found_to_work_again_although_nobody_calls(scene: Scene
     assert [(line["notice"], line["details"]) for line in scene.lines()] == [
         ("audit-recovered", {"unrecorded": {"outcome": 2}})
     ]
+
+
+async def test_the_outcome_of_an_act_is_kept_and_answered_although_the_disk_is_full(scene: Scene) -> None:
+    await scene.recording.record_intent(act())
+    scene.break_disk()
+    await scene.recording.record_outcome(act())
+    with pytest.raises(Refusal):
+        await scene.recording.record_intent(act())
+    with pytest.raises(Refusal):
+        await scene.recording.record_outcome(trails.served())
+    scene.mend_disk()
+    await scene.recording.flush()
+
+    assert scene.events() == ["intent", "outcome", "notice", "notice"]
+    assert [(line["notice"], line["details"]) for line in scene.lines()[2:]] == [
+        ("audit-recovered", {"unrecorded": {"intent": 1, "outcome": 1}}),
+        ("audit-reserve-taken-over", {"lines": 1}),
+    ]
+
+
+async def test_the_outcome_of_an_act_that_nothing_could_keep_is_told_late_with_what_the_client_got(
+    scene: Scene,
+) -> None:
+    scene.break_disk()
+    scene.disk.failing = {"write_at"}
+    trail = act()
+    with pytest.raises(Refusal) as refused:
+        await scene.recording.record_outcome(trail)
+    trail.refusal = refused.value
+    trail.answer = present_refusal(trail.refusal, trail)
+    scene.recording.observe(trail)
+    await scene.recording.flush()
+    assert scene.events() == []
+    scene.mend_disk()
+    await scene.recording.flush()
+    await scene.recording.flush()
+
+    outcome, notice = scene.lines()
+    assert (outcome["event"], outcome["outcome"], outcome["status"]) == ("outcome", "executed", 429)
+    assert outcome["reason"] == "record-unavailable"
+    assert (notice["notice"], notice["details"]) == ("audit-recovered", {"unrecorded": {}})
+
+
+async def test_a_write_that_never_left_is_not_told_late(scene: Scene) -> None:
+    trail = never_left()
+    scene.break_disk()
+    with pytest.raises(Refusal) as refused:
+        await scene.recording.record_outcome(trail)
+    trail.refusal = refused.value
+    scene.recording.observe(trail)
+    scene.mend_disk()
+    await scene.recording.flush()
+
+    assert scene.events() == ["notice"]
+
+
+async def test_what_befell_the_log_itself_is_on_record(scene: Scene) -> None:
+    await scene.recording.notice("start")
+    (scene.journal.directory / "audit-000001.jsonl").unlink()
+    await scene.recording.notice("anything")
+    await scene.recording.flush()
+
+    assert [line["notice"] for line in scene.lines()] == ["anything", "audit-file-changed"]
 
 
 async def test_a_notice_is_on_record_with_its_details(scene: Scene) -> None:

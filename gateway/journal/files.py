@@ -1,0 +1,136 @@
+"""The log's directory as a whole: its lock, its segments, and the reserve for when they fail. Blocking; for one thread.
+
+While the segments cannot be written, lines that are vital (they tell what has happened already) go to the reserve.
+Once they can be again, those stand before whatever is written next.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.journal.disk import Disk
+from gateway.journal.interrupted import Intent, interrupted
+from gateway.journal.locks import DirectoryInUse, exclusive, is_held
+from gateway.journal.recovery import segment_paths
+from gateway.journal.reserve import Reserve
+from gateway.journal.segments import Rotation, Segments
+
+log = logging.getLogger(__name__)
+
+_MAX_INCIDENTS = 100
+_RECENT_SEGMENTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something befell the log, which must go on record: a notice's name and details."""
+
+    kind: str
+    details: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why lines are not on record, and whether the vital ones among them are in the reserve."""
+
+    why: str
+    reserved: bool
+
+
+class LogFiles:
+    """Holds a directory against every other instance from `__init__` to `close`."""
+
+    def __init__(self, directory: Path, *, rotation: Rotation, disk: Disk, instance: str) -> None:
+        """Raises: DirectoryInUse; OSError when the directory cannot be read or written to."""
+        self.directory = directory
+        self.incidents: deque[Incident] = deque(maxlen=_MAX_INCIDENTS)  # for whoever puts them on record
+        with ExitStack() as stack:
+            self._lock = stack.enter_context(exclusive(directory))
+            self._reserve = Reserve(directory, disk)
+            stack.callback(self._reserve.close)
+            self._reserve.open()
+            self._segments = Segments(
+                directory, rotation=rotation, disk=disk, instance=instance, on_new_segment=self._be_there
+            )
+            stack.callback(self._segments.close)
+            self._forget_what_was_taken_over()
+            self.interrupted: tuple[Intent, ...] = interrupted(directory, self._reserve.lines)
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Let the directory go."""
+        self._stack.close()
+
+    @property
+    def segments(self) -> Segments:
+        """What is on record."""
+        return self._segments
+
+    def append(self, lines: Sequence[bytes], vital: Sequence[bytes] = ()) -> Failure | None:
+        """Put lines on record, all or none; `vital` are those among them that are kept even if that fails.
+
+        None: they would survive a power cut, and so does what the reserve held.
+        """
+        try:
+            self._segments.append((*self._reserve.lines, *lines))
+        except OSError as error:
+            return Failure(_said(error), self._keep(vital))
+        if self._reserve.lines:
+            self._note_taken_over()
+        return None
+
+    def _keep(self, vital: Sequence[bytes]) -> bool:
+        try:
+            if vital:
+                self._reserve.put(vital)
+        except OSError as error:
+            log.critical("outcomes are lost for now: the reserve cannot be written either: %s", _said(error))
+            return False
+        return bool(vital)
+
+    def _note_taken_over(self) -> None:
+        self._note("audit-reserve-taken-over", lines=len(self._reserve.lines))
+        try:
+            self._reserve.clear()
+        except OSError as error:  # here they are forgotten, and after a crash they are found in the log
+            log.error("the reserve cannot be cleared: %s", _said(error))  # noqa: TRY400 - says all
+
+    def _forget_what_was_taken_over(self) -> None:
+        """A crash may have come between a line's way into the log and its way out of the reserve."""
+        if not self._reserve.lines:
+            return
+        recent = b"".join([path.read_bytes() for path in segment_paths(self.directory)[-_RECENT_SEGMENTS:]])
+        self._reserve.lines = tuple([line for line in self._reserve.lines if line[1:-2] not in recent])
+
+    def _be_there(self, changed: str) -> None:
+        """Before a segment begins: come back into a directory, or to a reserve, that was removed or moved away.
+
+        Raises:
+            OSError: there is no room for it, or another instance took the directory.
+        """
+        if not is_held(self._lock, self.directory):
+            log.critical("%s is gone: the audit log goes on in a new directory of that name", self.directory)
+            try:
+                self._lock = self._stack.enter_context(exclusive(self.directory))
+            except DirectoryInUse as error:
+                raise OSError(errno.EBUSY, str(error)) from error
+            self._note("audit-directory-vanished", directory=str(self.directory))
+        elif changed:
+            self._note("audit-file-changed", file=changed)
+        self._reserve.be_there()
+
+    def _note(self, kind: str, **details: str | int) -> None:
+        incident = Incident(kind, details)
+        if incident not in self.incidents:  # it may take many attempts to make a new file
+            self.incidents.append(incident)
+
+
+def _said(error: OSError) -> str:
+    why = error.strerror or type(error).__name__
+    return f"{error.filename}: {why}" if error.filename else why

@@ -1,0 +1,129 @@
+"""The reserve: room on the disk for what must not be lost while the log itself cannot be written. Blocking.
+
+A file of a fixed size, written out whole before anything depends on it, so that a full disk still takes what goes
+into it. (Where a file system never writes in place, as btrfs and ZFS do, nobody can promise that.) Lines stand at its
+beginning and zeros behind them; they are no part of the chain until the log has taken them over.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.journal.disk import Disk
+
+RESERVE_NAME = "reserve"
+RESERVE_BYTES = 4 << 20
+_ZEROS = bytes(64 << 10)
+
+
+class Reserve:
+    """The reserve of one log, whose directory must be locked for us."""
+
+    def __init__(self, directory: Path, disk: Disk, size_bytes: int = RESERVE_BYTES) -> None:
+        self.path = directory / RESERVE_NAME
+        self.lines: tuple[bytes, ...] = ()  # what it holds, each with its newline
+        self._disk, self._size_bytes = disk, size_bytes
+        self._descriptor: int | None = None
+        self._used_bytes = 0  # by those lines
+        self._dirty_bytes = 0  # up to here something else than zeros may stand
+
+    def open(self) -> None:
+        """Take over what is there, or make it.
+
+        Raises:
+            OSError: it cannot be read, or there is no room for it.
+        """
+        self.close()
+        content = self._read().partition(b"\0")[0]
+        self._descriptor = self._disk.open_in_place(self.path)
+        self._used_bytes = content.rfind(b"\n") + 1  # half a line behind that was never acknowledged
+        self.lines = tuple(content[: self._used_bytes].splitlines(keepends=True))
+        try:
+            self._write_out()
+        except OSError as error:
+            self.close()
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+    def be_there(self) -> None:
+        """Make it anew, with what it held, if somebody removed it or its directory.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        if self._descriptor is not None and self._disk.size(self._descriptor, self.path) is not None:
+            return
+        held = self.lines
+        try:
+            self.open()
+            self.clear()
+            if held:
+                self.put(held)
+        except OSError:
+            self.close()
+            self.lines = held
+            raise
+
+    def put(self, lines: Sequence[bytes]) -> None:
+        """Keep lines: they would survive a power cut once this returns.
+
+        Raises:
+            OSError: none of them is kept; it is full, or cannot be written either.
+        """
+        if self._descriptor is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), str(self.path))
+        content = b"".join(lines)
+        end = self._used_bytes + len(content)
+        if end > self._size_bytes:
+            raise OSError(errno.ENOSPC, "the reserve is full", str(self.path))
+        self._overwrite(content)
+        self._used_bytes = end
+        self.lines += tuple(lines)
+
+    def clear(self) -> None:
+        """Forget all lines.
+
+        Raises:
+            OSError: they may still be there.
+        """
+        self.lines, self._used_bytes = (), 0
+        if self._dirty_bytes:
+            self._overwrite(b"")
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._descriptor is not None:
+            self._disk.close(self._descriptor)
+            self._descriptor = None
+
+    def _read(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            self._disk.close(self._disk.create(self.path))
+            return b""
+
+    def _write_out(self) -> None:
+        """Zeros behind the lines, each time: one that was copied here may have holes where blocks must be."""
+        assert self._descriptor is not None  # noqa: S101 - only `open` calls
+        for offset in range(self._used_bytes, self._size_bytes, len(_ZEROS)):
+            self._write_at(_ZEROS[: self._size_bytes - offset], offset)
+        self._disk.sync(self._descriptor)
+        self._dirty_bytes = self._used_bytes
+
+    def _overwrite(self, content: bytes) -> None:
+        """Put content behind the lines, and zeros over whatever a failure left behind that."""
+        assert self._descriptor is not None  # noqa: S101 - only those call who looked
+        end = self._used_bytes + len(content)
+        behind, self._dirty_bytes = max(0, self._dirty_bytes - end), max(self._dirty_bytes, end)
+        self._write_at(content + bytes(behind), self._used_bytes)
+        self._disk.sync(self._descriptor)
+        self._dirty_bytes = end
+
+    def _write_at(self, content: bytes, offset: int) -> None:
+        assert self._descriptor is not None  # noqa: S101 - only those call who looked
+        while content:
+            taken = self._disk.write_at(self._descriptor, content, offset)
+            content, offset = content[taken:], offset + taken

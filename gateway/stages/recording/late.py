@@ -1,0 +1,31 @@
+"""Outcomes of acts that neither the log nor its reserve could take: kept in memory until one of them can. Pure.
+
+A crash before that leaves the act with its intent alone, which the next start tells as interrupted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MAX_BYTES = 4 << 20
+
+
+@dataclass(slots=True)
+class Late:
+    """Lines that wait; those beyond MAX_BYTES are only counted, by whoever was told that they are not on record."""
+
+    _lines: list[bytes] = field(default_factory=list)
+    _size_bytes: int = 0
+
+    def add(self, line: bytes) -> None:
+        """Keep a line, if there is room."""
+        if self._size_bytes + len(line) <= MAX_BYTES:
+            self._lines.append(line)
+            self._size_bytes += len(line)
+
+    def take(self) -> tuple[bytes, ...]:
+        """All of them; those that cannot be recorded now are to be added again."""
+        taken = tuple(self._lines)
+        self._lines.clear()
+        self._size_bytes = 0
+        return taken

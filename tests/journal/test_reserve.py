@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.journal.reserve import RESERVE_BYTES, RESERVE_NAME, Reserve
+from tests.journal.disks import FailingDisk
+
+LINES = (b'{"a":1}\n', b'{"b":2}\n')
+SIZE = 1000
+
+
+def opened(directory: Path, disk: FailingDisk | None = None) -> Reserve:
+    reserve = Reserve(directory, disk or FailingDisk(), SIZE)
+    reserve.open()
+    return reserve
+
+
+def lines_after_a_crash(directory: Path) -> tuple[bytes, ...]:
+    return opened(directory).lines
+
+
+def test_its_blocks_are_there_before_anybody_needs_them(tmp_path: Path) -> None:
+    Reserve(tmp_path, FailingDisk()).open()
+    found = (tmp_path / RESERVE_NAME).stat()
+
+    assert found.st_size == RESERVE_BYTES
+    assert found.st_blocks * 512 >= RESERVE_BYTES
+    assert stat.S_IMODE(found.st_mode) & 0o137 == 0
+
+
+def test_holes_are_filled_at_the_start(tmp_path: Path) -> None:
+    with (tmp_path / RESERVE_NAME).open("wb") as file:
+        file.write(LINES[0])
+        file.truncate(RESERVE_BYTES)
+    reserve = Reserve(tmp_path, FailingDisk())
+    reserve.open()
+
+    assert reserve.lines == LINES[:1]
+    assert (tmp_path / RESERVE_NAME).stat().st_blocks * 512 >= RESERVE_BYTES
+
+
+def test_what_was_put_survives_a_crash_in_its_order(tmp_path: Path) -> None:
+    reserve = opened(tmp_path)
+    reserve.put(LINES[:1])
+    reserve.put(LINES[1:])
+
+    assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
+    assert (tmp_path / RESERVE_NAME).stat().st_size == SIZE
+
+
+def test_what_was_cleared_is_gone_for_good_and_its_room_is_free_again(tmp_path: Path) -> None:
+    reserve = opened(tmp_path)
+    reserve.put([b"x" * (SIZE - 1) + b"\n"])
+    reserve.clear()
+
+    assert reserve.lines == lines_after_a_crash(tmp_path) == ()
+    reserve.put(LINES)
+    assert lines_after_a_crash(tmp_path) == LINES
+
+
+def test_a_full_one_takes_nothing_more_and_keeps_what_it_has(tmp_path: Path) -> None:
+    reserve = opened(tmp_path)
+    reserve.put(LINES)
+    with pytest.raises(OSError, match="reserve is full"):
+        reserve.put([b"x" * SIZE])
+
+    assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
+
+
+@pytest.mark.parametrize("failing", ["write_at", "sync"])
+def test_a_line_that_failed_is_not_there_and_hides_nothing_behind_the_next(tmp_path: Path, failing: str) -> None:
+    disk = FailingDisk()
+    reserve = opened(tmp_path, disk)
+    disk.failing = {failing}
+    with pytest.raises(OSError, match="Input/output"):
+        reserve.put([b'{"never":"acknowledged"}\n', b'{"nor":"this"}\n'])
+    disk.failing = set()
+    reserve.put(LINES[:1])
+
+    assert reserve.lines == lines_after_a_crash(tmp_path) == LINES[:1]
+
+
+def test_half_a_line_that_a_crash_left_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / RESERVE_NAME).write_bytes(LINES[0] + b'{"half')
+    reserve = opened(tmp_path)
+    reserve.put(LINES[1:])
+
+    assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
+
+
+def test_one_that_was_removed_is_made_anew_with_what_it_held(tmp_path: Path) -> None:
+    reserve = opened(tmp_path)
+    reserve.put(LINES)
+    (tmp_path / RESERVE_NAME).unlink()
+    reserve.be_there()
+
+    assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
+
+
+def test_one_that_cannot_be_made_anew_forgets_nothing_and_tries_again(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    reserve = opened(tmp_path, disk)
+    reserve.put(LINES)
+    (tmp_path / RESERVE_NAME).unlink()
+    disk.failing = {"write_at"}
+    with pytest.raises(OSError, match="Input/output"):
+        reserve.be_there()
+    assert reserve.lines == LINES
+    with pytest.raises(OSError, match="Bad file"):
+        reserve.put(LINES)
+    disk.failing = set()
+    reserve.be_there()
+
+    assert lines_after_a_crash(tmp_path) == LINES
+
+
+def test_no_room_for_it_is_said_with_its_name(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    disk.failing = {"write_at"}
+    with pytest.raises(OSError, match=RESERVE_NAME):
+        opened(tmp_path, disk)
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"precious")
+    (tmp_path / RESERVE_NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=os.strerror(40)):
+        opened(tmp_path)
+
+    assert (tmp_path / "elsewhere").read_bytes() == b"precious"
