@@ -43,6 +43,7 @@ __all__ = [
     "HostPort",
     "LimitsSection",
     "ListenSection",
+    "MetricsSection",
     "Network",
     "Settings",
     "SourceFeed",
@@ -152,6 +153,23 @@ class AdminSection(_Section):
     def endpoint(self) -> HostPort:
         """`address`, taken apart."""
         return HostPort.parse(self.address)
+
+
+class MetricsSection(_Section):
+    """[metrics]: where /metrics is, if not at the admin listener."""
+
+    address: ListenAddress | None = Field(
+        None, description="host:port of a listener for /metrics alone; left out, the admin listener has them."
+    )
+    certificate_file: SettingsPath | None = Field(
+        None, description="PEM: makes that listener https; swapped when the file changes."
+    )
+    key_file: SettingsPath | None = Field(None, description="PEM: its private key, without a passphrase.")
+
+    @property
+    def endpoint(self) -> HostPort | None:
+        """`address`, taken apart."""
+        return HostPort.parse(self.address) if self.address else None
 
 
 class SyslogSection(_Section):
@@ -371,6 +389,7 @@ class Settings(_Section):
     gateway: GatewaySection = Field(description="The instance itself.")
     listen: ListenSection = Field(description="What the client calls.")
     admin: AdminSection = Field(AdminSection(), description="Health and metrics.")
+    metrics: MetricsSection = Field(MetricsSection(), description="Where /metrics is.")
     audit: AuditSection = Field(AuditSection(), description="The record of every request.")
     alerts: AlertsSection = Field(AlertsSection(), description="Whom to tell when somebody must decide.")
     tenants: Mapping[str, Tenant] = Field(min_length=1, description="Each pairing of a client with an upstream.")
