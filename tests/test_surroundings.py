@@ -89,3 +89,24 @@ async def test_an_instance_shows_its_disks_feeds_and_certificates(tmp_path: Path
         pair["certificate_file"].write_text("half a file")
         surroundings.show(it.instance, surroundings.look(it.instance.settings))
         assert samples(metrics)["tls_certificate_refused{certificate=audit.syslog}"] == 1
+
+
+async def test_the_certificate_for_an_upstream_is_that_of_the_settings_in_use(tmp_path: Path) -> None:
+    pair = write_pair(tmp_path)
+    files = {f"upstream_{name}": file for name, file in pair.items()}
+    shown = "tls_certificate_expiry_timestamp_seconds{certificate=tenants.jira}"
+    async with (
+        scripted_upstream(answers(json_answer({}))) as upstream,
+        house(tmp_path, upstream.url, **files) as it,
+    ):
+        metrics, old = it.instance.metrics, it.instance.settings
+        assert samples(metrics)[shown] == ENDS.timestamp()
+
+        async def reread() -> Settings:
+            jira = old.tenants["jira"].model_copy(update=dict.fromkeys(files))
+            return old.model_copy(update={"tenants": {"jira": jira}})
+
+        it.instance._reread = reread
+        it.instance.request_reload()
+        await until(lambda: shown not in samples(metrics))
+        assert "tls_certificate_expiry_timestamp_seconds{certificate=listen}" in samples(metrics)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings.models import Settings
+from gateway.settings.models import MetricsSection, Settings
 from tests.houses import House, house
 from tests.test_metrics import samples
 from tests.upstreams import answers, json_answer, scripted_upstream, unused_port
@@ -110,3 +110,18 @@ async def test_metrics_of_a_gateway_move_to_a_port_of_their_own(tmp_path: Path) 
     ):
         assert it.instance.metrics_port == port
         assert it.instance.admin_port != port
+
+
+async def test_a_reload_that_moves_the_metrics_is_refused(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(json_answer(USER))) as upstream, house(tmp_path, upstream.url) as it:
+        moved = MetricsSection(address=f"127.0.0.1:{unused_port()}")
+        new = it.instance.settings.model_copy(update={"metrics": moved})
+
+        async def reread() -> Settings:
+            return new
+
+        it.instance._reread = reread
+        it.instance.request_reload()
+        await until(lambda: it.instance.reload_problem)
+
+        assert it.instance.reload_problem == "metrics cannot change while the instance runs: restart it"
