@@ -17,7 +17,7 @@ key_file = "/etc/scim-gateway/tls/metrics.key"             # mode 600
 ```
 
 Without TLS, Prometheus must call it by IP address or by a name without a dot (any other Host gets 421, for a browser could be led there); with TLS by any name
-that the certificate is for. [deploy/prometheus/](../deploy/prometheus/) has what scrapes, records and alerts;
+that the certificate is for. [deploy/prometheus/](../deploy/prometheus/) has what scrapes, records and alerts; [grafana/](../grafana/) a dashboard;
 [operations.md](operations.md) what to do about each alert.
 
 **Labels are bounded.** Tenants, credentials, nodes, feeds and sinks come from the settings, reasons and operations from closed lists (refusals.md,
