@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scim": {"refusal"},
     "caller": {"refusal"},  # between the server, which has the connection, and the stages, which wait for it
     "exchange": {"refusal", "settings", "wire", "scim"},
-    "audit": {"exchange"},
+    "audit": {"exchange", "scim"},  # the names of operations: a search for one that is none is a slip
     "journal": {"settings", "audit"},
     "sinks": {"settings", "audit", "journal"},
     "state": {"settings"},
@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "surroundings",
         "desk",
         "rounds",
+        "history",
     },
     "vitals": {
         "admin",
@@ -61,6 +62,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
     "surroundings": {"settings", "app"},  # as vitals: what ends or fills up by itself
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
+    # As vitals: what becomes of the settings goes on record, and is remembered in a file written as the journal's are.
+    "history": {"settings", "journal", "stages"},
     "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
     "__main__": {"cli"},
 }
@@ -72,8 +75,10 @@ PURE_PARTS = (
     "scim",
     "audit",
     "settings/models",
+    "settings/operators",
     "settings/tokens",
     "settings/feeds",
+    "settings/differences",
     "state/ledger/",
 )
 IMPURE_MODULES = {"asyncio", "aiohttp", "logging", "os", "time", "random", "socket", "threading", "secrets", "uvloop"}

@@ -46,7 +46,7 @@ _AUTHENTICATIONS = (
     "accepted", *(r.slug for r in Reason if r.slug.startswith("credential-") or r.slug in _AUTHENTICATION)
 )  # fmt: skip
 _RATE_LIMIT = frozenset({"rate-exceeded", "no-place"})
-_EVENTS = ("intent", "outcome", "refusal", "unparsed", "notice", "interrupted", "suppressed")
+_EVENTS = ("intent", "outcome", "refusal", "unparsed", "connection", "notice", "interrupted", "suppressed")
 
 _Followed = Literal["connections_rejected", "tls_handshakes", "tls_reloads", "webhook_events"]
 
@@ -137,7 +137,7 @@ class Metrics:
         self._audit_write.of[()].observe(seconds)
 
     def observe_suppressed(self) -> None:
-        """Count a stranger's refusal that gets no line of its own in the audit log."""
+        """Count a stranger's refusal or connection that gets no line of its own in the audit log."""
         self._suppressed[()] += 1
 
     def observe_lag(self, seconds: float) -> None:
@@ -305,7 +305,7 @@ class Metrics:
             "audit_write_duration_seconds", "Time until an event was on disk for good, or given up.", _OWN_SECONDS
         )
         self._suppressed = families.tally(
-            "strangers_suppressed", "Refusals of strangers that are in the audit log as a count only."
+            "strangers_suppressed", "Refusals and connections of strangers that are in the audit log as a count only."
         )
         self._suppressed[()] = 0
         self._sink_events = families.tally(
