@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from math import inf
 
-from gateway import __version__, history, rounds, vitals
+from gateway import __version__, history, rounds, surroundings, vitals
 from gateway.admin import Admin
 from gateway.caller import Ourselves
 from gateway.desk import Desk
@@ -25,7 +25,7 @@ from gateway.pipeline import Pipeline
 from gateway.server.control import SOCKET_NAME, ControlSocket
 from gateway.server.http import HttpServer
 from gateway.server.listener import Listener, listening_socket
-from gateway.server.tls import Certificates
+from gateway.server.tls import Certificates, certificates_of_metrics
 from gateway.settings.models import AlertsSection, Settings
 from gateway.settings.problems import SettingsInvalid
 from gateway.sinks import Outlet, Sink, StdoutOutlet, SyslogOutlet
@@ -114,6 +114,10 @@ class Instance:
     def admin_port(self) -> int:
         return self._admin.port
 
+    @property
+    def metrics_port(self) -> int:
+        return self._admin.metrics_port
+
     def request_reload(self) -> None:
         """Read the settings again, soon; for signal handlers."""
         self._wants_reload.set()
@@ -131,7 +135,7 @@ class Instance:
             await self.upkeep.begin(self.settings.audit.key_file, self.settings.gateway.state_directory)
             await stack.enter_async_context(self.journal)
             await stack.enter_async_context(self.keeper)
-            await self._open(stack)
+            await self._open_on_record(stack)
             await self._note_start()
             control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, self.desk.handlers)
             async with control, asyncio.TaskGroup() as tasks:
@@ -151,6 +155,13 @@ class Instance:
 
     # Starting --------------------------------------------------------------------------------------
 
+    async def _open_on_record(self, stack: AsyncExitStack) -> None:
+        try:
+            await self._open(stack)
+        except (OSError, ValueError) as error:
+            await self.recording.notice("start-failed", why=getattr(error, "strerror", None) or str(error))
+            raise
+
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
         self.upstreams = open_upstreams(settings.tenants, on_transition=self._transitions.put_nowait)
@@ -163,13 +174,12 @@ class Instance:
         self.pipeline = self._build_pipeline(settings)
         stack.push_async_callback(self._close_upstreams)
         stack.push_async_callback(self.server.drain, 0)  # a second signal leaves no time, but each gets its record
-        self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self))
+        self.metrics_certificates = certificates_of_metrics(settings.metrics)
+        tls = self.metrics_certificates.front if self.metrics_certificates else None
+        self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self), settings.metrics, tls)
         await self._admin.start()
         stack.push_async_callback(self._admin.stop)
-        self.metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
-        self.metrics.follow("tls_handshakes", self.listener.handshakes)
-        self.metrics.follow("connections_rejected", self.listener.rejected)
-        self.metrics.follow("tls_reloads", self.certificates.reloads)
+        vitals.follow(self)
 
     def _build_pipeline(self, settings: Settings) -> Pipeline:
         authorities = own_authorities(settings, self.port)
@@ -194,6 +204,8 @@ class Instance:
     def _background(self) -> tuple[Coroutine[None, None, None], ...]:
         return (
             self.certificates.watch(),
+            *((self.metrics_certificates.watch(),) if self.metrics_certificates else ()),
+            surroundings.watch(self),
             self._watch_feeds(),
             self._probe(),
             self._note_transitions(),
@@ -243,7 +255,7 @@ class Instance:
         while True:
             due = loop.time() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
-            self.metrics.event_loop_lag.set(max(0.0, loop.time() - due))
+            self.metrics.observe_lag(max(0.0, loop.time() - due))
             vitals.show(self)
             await self.recording.flush()
 
@@ -299,15 +311,15 @@ class Instance:
 
     async def _refuse_reload(self, why: str) -> None:
         self.reload_problem = why
-        self.metrics.reload_succeeded.set(0)
+        self.metrics.gauges.reload_succeeded.set(0)
         log.error("the new settings are refused and the old ones kept: %s", why)
         await self.recording.notice("reload-refused", why=why)
 
     def _note_settings_in_use(self) -> None:
         self.reload_problem = ""
-        self.metrics.reload_succeeded.set(1)
-        self.metrics.reload_succeeded_at.set(time.time())
-        self.metrics.set_credentials(vitals.expiries(self), self.settings.tenants)
+        self.metrics.gauges.reload_succeeded.set(1)
+        self.metrics.gauges.reload_succeeded_at.set(time.time())
+        vitals.show_settings(self)
         vitals.show(self)
 
     # Stopping --------------------------------------------------------------------------------------
@@ -315,7 +327,7 @@ class Instance:
     async def _drain(self, accepting: asyncio.Task[None]) -> None:
         """/readyz says no; then nobody new; then those under way, each to its recorded end."""
         self.draining = True
-        self.metrics.draining.set(1)
+        self.metrics.gauges.draining.set(1)
         log.warning("stopping: requests under way end first")
         await asyncio.sleep(self.settings.gateway.drain_delay_seconds)
         accepting.cancel()
@@ -362,6 +374,7 @@ def _fixed(settings: Settings) -> Mapping[str, object]:
         "gateway.state_directory": settings.gateway.state_directory,
         "listen.address": settings.listen.address,
         "admin.address": settings.admin.address,
+        "metrics": settings.metrics,
         "audit.directory": settings.audit.directory,
         "audit.key_file": settings.audit.key_file,
         "audit.max_segment_mib": settings.audit.max_segment_mib,

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "journal": {"settings", "audit"},
     "sinks": {"settings", "audit", "journal"},
     "state": {"settings"},
-    "metrics": {"exchange"},
+    "metrics": {"refusal", "exchange"},  # refusals, for a counter of each must begin at 0 to be seen rising
     "stages": {"refusal", "caller", "settings", "exchange", "wire", "scim", "audit", "journal", "state", "metrics"},
     "pipeline": {"refusal", "caller", "settings", "exchange", "stages"},
     "server": {"refusal", "settings", "exchange", "wire", "metrics", "pipeline"},
@@ -46,12 +46,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         "admin",
         "webhook",
         "vitals",
+        "surroundings",
         "desk",
         "rounds",
         "history",
     },
-    "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
+    "vitals": {
+        "admin",
+        "metrics",
+        "stages",
+        "state",
+        "app",
+        "surroundings",
+    },  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
+    "surroundings": {"settings", "app"},  # as vitals: what ends or fills up by itself
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
     # As vitals: what becomes of the settings goes on record, and is remembered in a file written as the journal's are.
     "history": {"settings", "journal", "stages"},
@@ -66,6 +75,7 @@ PURE_PARTS = (
     "scim",
     "audit",
     "settings/models",
+    "settings/operators",
     "settings/tokens",
     "settings/feeds",
     "settings/differences",

@@ -114,6 +114,11 @@ class Journal:
         """The end of the last line that would survive a power cut."""
         return self._files.segments.durable if self._files is not None else BEGINNING
 
+    @property
+    def waiting(self) -> int:
+        """Lines that somebody waits for and that are not on record yet."""
+        return len(self._waiting) + len(self._under_way)
+
     def take_incidents(self) -> tuple[Incident, ...]:
         """What befell the log since this was asked last, for the record."""
         if self._files is None or not self._files.incidents:

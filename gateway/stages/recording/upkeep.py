@@ -113,8 +113,8 @@ class Upkeep:
         self._signed_size = tree.size
         root = b64encode(tree.root).decode("ascii")
         log.info("audit checkpoint", extra={"origin": self._origin, "size": tree.size, "root": root})
-        self._metrics.audit_checkpoint_at.set(self._now())
-        self._metrics.audit_lines.set(tree.size)
+        self._metrics.gauges.audit_checkpoint_at.set(self._now())
+        self._metrics.gauges.audit_lines.set(tree.size)
 
     async def _delete_old_segments(self, now: float) -> None:
         """Each on record first: what is left proves what was there, and that it went as it should."""
