@@ -20,6 +20,7 @@ COMMANDS = {
     "rehearse": "plays a client's calls against a gateway",
     "guard": "shows what is held, decides on it, and reports on it",
     "audit": "proves the audit log, searches it, and reports from it",
+    "health": "asks a gateway how it is, for a container's health check",
 }
 
 
