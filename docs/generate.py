@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from docs.settings_page import settings_page
 from gateway.refusal import Fault, Reason
 from gateway.scim.operations import NAMES
 
@@ -116,7 +117,11 @@ def operations() -> str:
     return OPERATIONS_HEAD + "\n".join(f"- {', '.join(names)}" for names in families.values()) + "\n"
 
 
-PAGES = {HERE / "refusals.md": refusals, HERE / "operations-by-name.md": operations}
+PAGES = {
+    HERE / "refusals.md": refusals,
+    HERE / "operations-by-name.md": operations,
+    HERE / "settings.md": settings_page,
+}
 
 if __name__ == "__main__":
     for file, page in PAGES.items():
