@@ -15,6 +15,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _ENDS = re.compile(r"\s+#|[;&|<>)]")  # a shell's comment, or what ends a command
 _SECTIONS = r"gateway|listen|admin|metrics|audit|alerts|tenants|sources|limits|guard"
 _SETTING = re.compile(rf"(?:{_SECTIONS})(?:\.(?:[a-z0-9_-]+|[A-Z]+|\*))+")
+_PATH = re.compile(r"(?:certs|changes|deploy|docs|gateway|grafana|requirements|tests)/[\w./-]*")
 _FILES = (".toml", ".py", ".md", ".json", ".jsonl", ".sqlite3", ".sqlite3-wal", ".internal", ".service")
 
 
@@ -45,6 +46,11 @@ def settings_in(page: str) -> set[str]:
     """What reads like the key of a setting, such as `limits.burst` or `tenants.*.operations`."""
     spans = {span for span in _SPAN.findall(_without_blocks(page)) if _SETTING.fullmatch(span)}
     return {span for span in spans if not span.endswith(_FILES)}
+
+
+def files_in(page: str) -> list[str]:
+    """Files and directories of the project, by their path from its root."""
+    return [span for span in _SPAN.findall(_without_blocks(page)) if _PATH.fullmatch(span)]
 
 
 def _without_blocks(page: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from docs.settings_page import sections
 from gateway.cli import main
 from gateway.settings.models import Settings
-from tests.docs.reading import blocks_in, commands_in, headings_in, links_in, settings_in
+from tests.docs.reading import blocks_in, commands_in, files_in, headings_in, links_in, settings_in
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -59,6 +59,13 @@ def test_every_setting_that_is_named_exists(page: Path) -> None:
 
 
 @each_page
+def test_every_file_of_the_project_that_is_named_exists(page: Path) -> None:
+    assert [
+        path for path in files_in(page.read_text("utf-8")) if not (path in AWAITED_PAGES or (ROOT / path).exists())
+    ] == []
+
+
+@each_page
 def test_every_block_of_toml_is_taken(page: Path) -> None:
     for language, text in blocks_in(page.read_text("utf-8")):
         if language == "toml":
@@ -97,6 +104,7 @@ def test_what_a_page_says_is_found() -> None:
     assert headings_in(page) == {"a-page-its-title"}
     assert settings_in(page) == {"limits.burst"}
     assert commands_in(page) == [["rehearse", "--url", "a b"], ["token", "check"], ["serve"], ["check", "--json"]]
+    assert files_in("`docs/a.md`, `tests/x`, `/work/tests/x`, `python docs/b.py`") == ["docs/a.md", "tests/x"]
     assert blocks_in(page)[0] == ("toml", "[limits]\nburst = 1\n")
 
 
