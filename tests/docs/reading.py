@@ -60,4 +60,5 @@ def _without_blocks(page: str) -> str:
 def _commands(text: str) -> Iterator[list[str]]:
     for after in re.split(rf"(?:^|(?<=[\s/(])){PROGRAM}(?=\s)", text)[1:]:
         words = shlex.split(_ENDS.split(after, maxsplit=1)[0])
-        yield [word for word in words if word != "..."]
+        if words[:1] != ["--"]:  # the user of that name
+            yield [word for word in words if word != "..."]

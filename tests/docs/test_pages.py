@@ -82,6 +82,7 @@ def test_what_is_awaited_has_not_come() -> None:
     [
         (["check", "--config", "F"], ""),
         (["audit", "search", "DIR", "--since", "7d", "--json"], ""),
+        (["--version"], ""),
         (["serve", "--confg", "F"], "serve has no --confg"),
         (["guard", "aprove", "hold-1"], "guard has no command aprove"),
         (["tokens"], "there is no command tokens"),
@@ -97,7 +98,7 @@ def test_what_a_page_says_is_found() -> None:
         "# A page: its *title*\n\nSee [b](b.md#c), `limits.burst`, `gateway.toml`, `scim-gateway check --json`.\n\n"
         "1. So:\n\n   ```toml\n   [limits]\n   burst = 1\n   ```\n\n"
         '```sh\nTOKEN=x scim-gateway rehearse --url "a b"  # y\n'
-        "cat f | scim-gateway token check && scim-gateway serve\n```\n"
+        "cat f | scim-gateway token check && runuser -u scim-gateway -- /opt/scim-gateway/bin/scim-gateway serve\n```\n"
     )
 
     assert links_in(page) == ["b.md#c"]
@@ -141,7 +142,8 @@ def _mistake(words: list[str]) -> str:
     if unknown:
         return f"{name} has no {unknown[0]}".strip()
     if isinstance(command, click.Group):
-        return (f"{name} has no command {rest[0]}" if name else f"there is no command {rest[0]}") if rest else ""
+        astray = [word for word in rest if not word.startswith("-")]
+        return (f"{name} has no command {astray[0]}" if name else f"there is no command {astray[0]}") if astray else ""
     arguments = [p for p in command.params if isinstance(p, click.Argument)]
     return f"{name} takes no {rest[0]}" if rest and not rest[0].startswith("-") and not arguments else ""
 
