@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhook": set(),  # an event is a mapping; whom it is about, its sender knows
     "admin": {"settings", "audit", "journal", "state", "metrics"},
     "rehearsal": {"scim"},
+    "doctor": {"settings", "scim", "audit", "journal", "rehearsal"},
     # The caller, for the gateway has questions of its own; the exchange, for what they are answered with.
     "app": {
         "settings",
@@ -52,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
-    "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
+    "cli": {"settings", "audit", "journal", "server", "rehearsal", "doctor", "app"},
     "__main__": {"cli"},
 }
 

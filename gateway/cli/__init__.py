@@ -18,6 +18,7 @@ COMMANDS = {
     "token": "makes tokens for clients",
     "demo": "runs a whole gateway with an application behind it",
     "rehearse": "plays a client's calls against a gateway",
+    "doctor": "tests the whole chain as a client meets it, and says what to mend",
     "guard": "shows what is held, decides on it, and reports on it",
     "audit": "proves that the audit log is as it was written",
 }
