@@ -13,6 +13,7 @@ import click
 from gateway import __version__
 
 COMMANDS = {
+    "init": "asks what is needed, and writes the settings",
     "serve": "runs the gateway",
     "check": "lists every problem of the settings",
     "token": "makes tokens for clients",
