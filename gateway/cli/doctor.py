@@ -13,15 +13,10 @@ import click
 from gateway.cli.check import CONFIG_OPTION
 from gateway.cli.holds import printable
 from gateway.cli.targets import TOKEN_VARIABLE, base_url_of, read_token, trust_of
+from gateway.doctor.cases import read_case
 from gateway.doctor.checks import visit_all
 from gateway.doctor.findings import Diagnosis, Finding, Grade
 from gateway.doctor.visit import Case, Visit, tenant_of
-from gateway.settings.mending import draft
-from gateway.settings.models import Settings
-from gateway.settings.origins import collect
-from gateway.settings.problems import SettingsInvalid
-from gateway.settings.reading import examine
-from gateway.settings.secrets import resolve
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -55,7 +50,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     trust_of(ca_file)  # a mistake in the call is said at once
     base_url = _https(base_url_of(url)) if url else ""
     is_named = context.get_parameter_source("config") is not click.core.ParameterSource.DEFAULT
-    case = _case(config) if is_named or not url else None
+    case = read_case(config) if is_named or not url else None
     token = _token(token_file, ask=not as_json)
     if not base_url and case is not None and case.settings is not None:
         _, tenant = tenant_of(case.settings, token)
@@ -84,23 +79,6 @@ def _token(token_file: Path | None, *, ask: bool) -> str | None:
         asked = click.prompt("The client's token (Enter: without)", default="", hide_input=True, show_default=False)
         token = read_token(str(asked), None)
     return token
-
-
-def _case(config: Path) -> Case:
-    """The settings as far as they can be used: what keeps a gateway from starting is no reason not to look on."""
-    found = examine(config)
-    return Case(found.settings or _as_written(config), found.problems)
-
-
-def _as_written(config: Path) -> Settings | None:
-    try:
-        drafted = draft(collect(config, os.environ), config.parent.absolute())
-    except SettingsInvalid:
-        return None
-    if drafted.settings is None or drafted.mended:
-        return None
-    settings, _ = resolve(drafted.settings)
-    return settings
 
 
 def _row(finding: Finding) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
-from gateway.doctor.findings import Finding, fault, ok
+from gateway.doctor.findings import Finding, fault, ok, skipped
 from gateway.doctor.on_record import reason_on_record
 from gateway.doctor.strangers import slug_of
 from gateway.doctor.visit import Visit, tenant_of
@@ -25,6 +25,21 @@ _ODD_NAME = 'doctor+50%22"o\'hara"@doctor.invalid'
 # An escaped "+" where no filter can hold one. Decoded on the way, it would arrive as a space and make the filter whole.
 _PLUS_CANARY = "/Users?filter=userName%2Beq%2B%22doctor%40doctor.invalid%22&startIndex=1&count=1"
 _BETWEEN = "something between the client and the gateway"
+_ON_RECORD = {
+    "credential-missing": (
+        "no Authorization arrives at the gateway",
+        f"{_BETWEEN} takes the field Authorization away: let it pass (a proxy's own login, an API gateway)",
+    ),
+    "credential-ambiguous": (
+        "two fields Authorization arrive at the gateway, or one that cannot be read",
+        f"{_BETWEEN} adds or changes it: let the client's own pass alone",
+    ),
+    "credential-expired": ("the token has ended", "scim-gateway token new makes another; enter it in the client"),
+    "credential-of-other-tenant": (
+        "the token is another tenant's",
+        "two apps of the client are mixed up: compare the base URL with the credential's tenant",
+    ),
+}
 
 
 async def unknown_token_is_refused(visit: Visit) -> Finding:
@@ -36,6 +51,8 @@ async def unknown_token_is_refused(visit: Visit) -> Finding:
             "users are shown to whoever asks, with a made-up token",
             "close this at once: is it the application itself, or a proxy that adds a token of its own?",
         )
+    if slug_of(reply) == "source-forbidden":
+        return skipped("this machine's address is none of the tenant's sources: run from one, or add it for the test")
     expect_error(reply, 401, *((429,) if slug_of(reply) == "too-many-failures" else ()))
     return ok(f"refused with {reply.status} and a SCIM error")
 
@@ -116,15 +133,9 @@ def _why_not_accepted(visit: Visit, reply: Reply) -> Finding:
     """A 401 never says why. On the gateway's host the record does; the settings tell whether the token is right."""
     token, request = visit.token or "", reply.fields.get("x-request-id", "")
     reason = reason_on_record(visit.settings.audit.directory, request) if visit.settings else ""
-    if reason == "credential-missing":
-        return fault(
-            "no Authorization arrives at the gateway (credential-missing on record)",
-            f"{_BETWEEN} takes the field Authorization away: let it pass (a proxy's own login, an API gateway)",
-        )
-    if reason == "credential-expired":
-        return fault(
-            "the token has expired (on record)", "scim-gateway token new makes another; enter it in the client"
-        )
+    if reason in _ON_RECORD:
+        seen, mend = _ON_RECORD[reason]
+        return fault(f"{seen} ({reason} on record)", mend)
     if visit.settings is not None and not reason:
         return _by_the_settings(visit, token)
     if token.startswith("scimgw_") and not checksum_fits(token):

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.doctor import answers, handshakes, host, inside, reaching, throwaway, waits
-from gateway.doctor.findings import Diagnosis, Finding, skipped
+from gateway.doctor.findings import Diagnosis, Finding, Grade, fault, skipped
 from gateway.doctor.strangers import diagnose
 from gateway.doctor.visit import Visit
 from gateway.rehearsal.replies import Failed, Unanswered
@@ -126,6 +126,8 @@ async def _made(check: Check, visit: Visit) -> Finding:
     except (Failed, Unanswered) as failure:
         is_right = visit.findings.get("token") is not None and not visit.failed("token")
         return diagnose(failure, base_url_is_right=is_right)
+    except OSError as error:  # between two looks at one server
+        return fault(f"the connection broke: {error.strerror or error}", "run doctor again; something is unsteady")
 
 
 def _why_not(check: Check, visit: Visit) -> str:
@@ -137,13 +139,15 @@ def _why_not(check: Check, visit: Visit) -> str:
     if check.with_token and not visit.token:
         return _NO_TOKEN
     cause = _cause(check, visit)
+    if not cause:
+        return ""
     if cause == "certificate":
         return "the certificate is not trusted, and the token is not sent to whom it cannot prove"
-    return f'"{cause}" has a fault' if cause else ""
+    return f'"{cause}" {"has a fault" if visit.findings[cause].grade is Grade.FAULT else "could not be made"}'
 
 
 def _cause(check: Check, visit: Visit) -> str:
-    """The first check with a fault that this one builds on, directly or not; "" for none."""
+    """The first check that failed of those that this one builds on, directly or not; "" for none."""
     for name in check.needs:
         before = next(other for other in CHECKS if other.name == name)
         if cause := _cause(before, visit):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gateway.journal.recovery import segment_paths
 
-_RECENT_BYTES = 1 << 20  # the request was made a moment ago
+_RECENT_BYTES = 4 << 20  # the request was made a moment ago
+_RECENT_SEGMENTS = 2  # or just before a new one began
 
 
 def reason_on_record(directory: Path, request: str) -> str:
@@ -29,10 +30,10 @@ def reason_on_record(directory: Path, request: str) -> str:
 
 def _recent_lines(directory: Path) -> Iterator[bytes]:
     try:
-        newest = segment_paths(directory)[-1]
-        with newest.open("rb") as segment:
-            size = segment.seek(0, os.SEEK_END)
-            segment.seek(max(0, size - _RECENT_BYTES))
-            yield from segment.read().splitlines()
-    except (OSError, IndexError):
+        for path in segment_paths(directory)[-_RECENT_SEGMENTS:]:
+            with path.open("rb") as segment:
+                size = segment.seek(0, os.SEEK_END)
+                segment.seek(max(0, size - _RECENT_BYTES))
+                yield from segment.read().splitlines()
+    except OSError:
         return

@@ -23,9 +23,9 @@ async def name_resolves(visit: Visit) -> Finding:
     """DNS of the host's name, as this machine sees it."""
     try:
         addresses = await _addresses(visit)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: it cannot even be asked for
         return fault(
-            f"{visit.host} cannot be resolved: {error.strerror}",
+            f"{visit.host} cannot be resolved: {error.strerror if isinstance(error, OSError) else error}",
             "make a DNS record for it, in the public zone; or correct gateway.public_url or --url",
         )
     private = [address for address in addresses if _is_private(address)]

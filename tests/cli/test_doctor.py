@@ -11,9 +11,11 @@ from click.testing import CliRunner, Result
 from gateway.cli.doctor import command
 from gateway.doctor.checks import CHECKS
 from gateway.rehearsal.application import embedded_application
-from tests.doctor.chains import Chain, chain_of
+from gateway.server.tls import server_context
+from tests.doctor import authorities
+from tests.doctor.chains import HOST, Chain, chain_of
 from tests.settings.files import write_good, write_private
-from tests.upstreams import unused_port
+from tests.upstreams import answers, json_answer, scripted_upstream, unused_port
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN
 
 
@@ -78,10 +80,15 @@ def test_the_settings_of_the_environment_are_visited_beside_a_url(tmp_path: Path
     assert {row["check"] for row in json.loads(ran.stdout)["checks"]} >= {"settings", "audit"}
 
 
-def test_an_escape_sequence_of_a_stranger_does_not_reach_the_terminal() -> None:
-    ran = doctor("--url", "https://loc\x1b[2Jalhost/v2")
+async def test_an_escape_sequence_of_a_stranger_does_not_reach_the_terminal(tmp_path: Path) -> None:
+    error = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "500", "detail": "\x1b[2J gone"}
+    pair = authorities.write_good(tmp_path, HOST)
+    async with scripted_upstream(answers(json_answer(error, 500)), server_context(*pair)) as server:
+        url = f"https://{HOST}:{server.port}{PATH}"
+        told = await in_thread("--url", url, "--ca-file", tmp_path / "root.pem")
 
-    assert "\x1b" not in ran.output
+    assert "[2J gone" in told.stdout
+    assert "\x1b" not in told.output
 
 
 def test_http_is_refused_before_anything_is_sent() -> None:

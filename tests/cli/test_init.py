@@ -281,7 +281,7 @@ def test_existing_files_are_never_overwritten(tmp_path: Path, pair: tuple[Path, 
     target = tmp_path / "etc"
     target.mkdir()
     (target / "gateway.toml").write_text("mine")
-    settings = init(target, *flags(tmp_path, pair))
+    settings = init(target)  # said before anything is asked
     (target / "gateway.toml").unlink()
     (target / "secrets").mkdir()
     (target / "secrets/jira").write_text("mine")

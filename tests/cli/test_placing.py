@@ -41,8 +41,9 @@ def test_nothing_is_overwritten_and_nothing_else_is_made(tmp_path: Path, kind: s
         there.symlink_to("/nonexistent")
     before = everything_in(tmp_path)
 
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError) as refused:
         place([NewDirectory(tmp_path / "new")], [NewFile(tmp_path / "first", b"x"), NewFile(there, b"y")])
+    assert refused.value.filename == str(there)
     assert everything_in(tmp_path) == before
 
 

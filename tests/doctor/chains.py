@@ -14,11 +14,12 @@ from aiohttp import web
 from yarl import URL
 
 from gateway.app import Instance
+from gateway.doctor.cases import read_case
 from gateway.doctor.checks import visit_all
 from gateway.doctor.findings import Diagnosis, Finding, Grade
 from gateway.doctor.visit import Case, Limits, Visit
 from gateway.server.tls import server_context
-from gateway.settings.reading import examine, read_settings
+from gateway.settings.reading import read_settings
 from tests.doctor.authorities import write_good
 from tests.end_to_end.processes import write_settings
 from tests.upstreams import unused_port
@@ -48,8 +49,7 @@ class Chain:
         return self.directory / "tls/root.pem"
 
     def case(self) -> Case:
-        found = examine(self.config, {})
-        return Case(found.settings, found.problems)
+        return read_case(self.config)
 
 
 async def findings(visit: Visit, *, with_test_user: bool = False) -> dict[str, Finding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -27,6 +26,7 @@ from tests.doctor.chains import (
     instead,
     is_green,
     retarget,
+    running,
     saying,
     visit,
 )
@@ -34,7 +34,7 @@ from tests.journal.disks import FailingDisk
 from tests.scim11_server import PATH_OF_1_1, scim11_server
 from tests.settings.files import write_private
 from tests.upstreams import Conversation, answers, http_answer, json_answer, scripted_upstream, unused_port
-from tests.worlds import TOKEN, sha256
+from tests.worlds import PATH, TOKEN, sha256
 
 HTML = {"Content-Type": "text/html", "Server": "nginx/1.22.1"}
 NO_USERS = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 0, "Resources": []}
@@ -208,6 +208,39 @@ async def test_a_token_of_nobody_is_named(tmp_path: Path, application: Applicati
     assert there["patch"].grade is Grade.SKIPPED
 
 
+async def test_a_token_of_another_tenant_is_named(tmp_path: Path, application: Application) -> None:
+    more = f"""
+[tenants.other]
+path = "/other/v2"
+upstream = ["{application.origin}"]
+upstream_path = "{PATH}"
+upstream_token_file = "secret"
+[[tenants.other.credentials]]
+name = "okta-other"
+token_sha256 = "{sha256(OTHER)}"
+"""
+    async with chain_of(tmp_path, application.origin, more=more) as chain:
+        found = await findings(visit(chain, token=OTHER))
+
+    assert_named(found, "token", Grade.FAULT, "another tenant's (credential-of-other-tenant on record)", "mixed up")
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+async def test_a_machine_that_may_not_call_skips_what_it_cannot_test(
+    tmp_path: Path, application: Application, on_host: bool
+) -> None:
+    """As on the gateway's own host, where only the client's networks may call: that is no fault."""
+    async with chain_of(tmp_path, application.origin) as chain:
+        text = chain.config.read_text()
+    chain.config.write_text(text.replace(f'path = "{PATH}"', f'path = "{PATH}"\nsources = ["203.0.113.0/24"]'))
+    async with running(chain.config):
+        found = await findings(visit(chain, on_host=on_host))
+
+    assert "none of the tenant's sources" in found["wrong-token"].seen
+    assert {found[name].seen for name in ("token", "patch", "links")} == {'"wrong-token" could not be made'}
+    assert {one.grade for one in found.values()} == {Grade.OK, Grade.SKIPPED}, found
+
+
 async def test_a_credential_that_has_ended_is_named(tmp_path: Path, application: Application) -> None:
     more = f"""
 [[tenants.jira.credentials]]
@@ -218,7 +251,7 @@ expires = 2026-01-01T00:00:00Z
     async with chain_of(tmp_path, application.origin, more=more) as chain:
         found = await findings(visit(chain, token=OTHER))
 
-    assert_named(found, "token", Grade.FAULT, "has expired", "token new")
+    assert_named(found, "token", Grade.FAULT, "the token has ended (credential-expired on record)", "token new")
     assert_named(found, "expiry", Grade.FAULT, "old ended on 2026-01-01", "check lists all")
 
 
@@ -368,21 +401,24 @@ async def test_a_stale_feed_is_named(tmp_path: Path, application: Application) -
     assert_named(found, "feeds", Grade.WARNING, "was fetched 20 days ago", "the job that fetches it")
 
 
-@pytest.mark.parametrize(
-    ("spoil", "seen"),
-    [
-        (lambda text: text + "\n[[[", "is not TOML"),
-        (lambda text: text.replace('upstream_token_file = "secret"', 'upstream_token_file = "gone"'), "gone cannot be"),
-    ],
-    ids=["no TOML", "a missing secret"],
-)
-async def test_settings_that_cannot_be_used_are_named_and_the_rest_is_visited(
-    tmp_path: Path, application: Application, spoil: Callable[[str], str], seen: str
+async def test_settings_that_cannot_be_read_are_named_and_the_rest_is_visited(
+    tmp_path: Path, application: Application
 ) -> None:
     async with chain_of(tmp_path, application.origin) as chain:
-        chain.config.write_text(spoil(chain.config.read_text()))
+        chain.config.write_text(chain.config.read_text() + "\n[[[")
         found = await findings(visit(chain))
 
-    assert_named(found, "settings", Grade.FAULT, seen, "correct the settings")
+    assert_named(found, "settings", Grade.FAULT, "is not TOML", "correct the settings")
     assert found["filters"].grade is Grade.OK
-    assert found["upstream"].grade is Grade.SKIPPED
+    assert found["upstream"].seen == "the settings cannot be used"
+
+
+async def test_a_file_that_keeps_a_gateway_from_starting_is_named_and_the_rest_is_visited(
+    tmp_path: Path, application: Application
+) -> None:
+    async with chain_of(tmp_path, application.origin) as chain:
+        (tmp_path / "tls/key.pem").unlink()
+        found = await findings(visit(chain))
+
+    assert_named(found, "settings", Grade.FAULT, "key.pem cannot be read", "correct the settings")
+    assert {name for name, one in found.items() if one.grade is not Grade.OK} == {"settings"}

@@ -179,6 +179,12 @@ async def test_a_name_that_nobody_knows_is_named() -> None:
     assert_is(found["dns"], Grade.FAULT, "scim-gateway.invalid cannot be resolved", "make a DNS record")
 
 
+async def test_a_name_that_cannot_even_be_asked_for_is_named() -> None:
+    found = await findings(visit(443, host="a" * 70))
+
+    assert_is(found["dns"], Grade.FAULT, "cannot be resolved", "make a DNS record")
+
+
 async def test_a_name_with_an_underscore_is_named() -> None:
     found = await findings(visit(443, host="scim_gateway.invalid"))
 
