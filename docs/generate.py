@@ -134,7 +134,8 @@ It is harmless. It reads, and asks to change a user who does not exist; in the a
 log stand a request with a made-up token (`credential-unknown`) and one with a filter that is none (`filter-malformed`). The token is sent only to whom the certificate proves.
 
 Settings hold no token, only its digest, so give one: without, what needs it is skipped. With several tenants it visits the one that the token opens.
-Run it as the gateway's user or as root, else it can read neither key nor log. On the gateway's host, DNS and firewalls are those of the inside: what
+Run it as the gateway's user or as root, else it can read neither key nor log. Where only the client's networks may call (`sources`), the gateway's own
+host is turned away as everybody is, and what needs an answer is skipped; that is no fault. On the gateway's host, DNS and firewalls are those of the inside: what
 Okta meets is seen from outside only, so run it from there too.
 
 """

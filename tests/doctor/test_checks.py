@@ -19,6 +19,7 @@ from gateway.rehearsal.application import Application
 from tests.doctor.chains import (
     Between,
     Call,
+    Forward,
     Told,
     asking,
     chain_of,
@@ -176,6 +177,32 @@ async def test_who_stands_between_is_named(
 async def test_a_proxy_that_changes_nothing_is_all_green(tmp_path: Path, application: Application) -> None:
     async with chain_of(tmp_path, application.origin, between=asking(lambda call: call)) as chain:
         assert is_green(await findings(visit(chain), with_test_user=True))
+
+
+async def test_test_users_that_cannot_be_made_are_named(tmp_path: Path, application: Application) -> None:
+    error = b'{"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "500", "detail": "No licence"}'
+    no_more = instead(Told(500, error, {"Content-Type": "application/scim+json"}), method="POST")
+    async with chain_of(tmp_path, application.origin, between=no_more) as chain:
+        found = await findings(visit(chain), with_test_user=True)
+
+    assert_named(found, "test-user", Grade.FAULT, "create: expected status 201, got 500: No licence", "look into")
+
+
+def blocking(text: str) -> Between:
+    """As a web application firewall does that takes a query for an attack."""
+
+    async def between(call: Call, forward: Forward) -> Told:
+        return Told(403, b"<html>Request blocked</html>", HTML) if text in call.target else await forward(call)
+
+    return between
+
+
+@pytest.mark.parametrize("text", ["%22", "userName%2Beq"])
+async def test_a_firewall_that_blocks_filters_is_named(tmp_path: Path, application: Application, text: str) -> None:
+    async with chain_of(tmp_path, application.origin, between=blocking(text)) as chain:
+        found = await findings(visit(chain))
+
+    assert_named(found, "filters", Grade.FAULT, "a web page answered, not the gateway: status 403", "a firewall")
 
 
 async def test_a_query_that_is_cut_off_is_named(tmp_path: Path, application: Application) -> None:
