@@ -182,7 +182,7 @@ def _detail(reply: Reply) -> str:
 
 def _links(reply: Reply) -> Iterator[str]:
     """`meta.location` and `$ref`, however deep, and the field Location."""
-    if "location" in reply.fields:
+    if "://" in reply.fields.get("location", ""):
         yield reply.fields["location"]
     pending: list[object] = [the_object(reply)]
     while pending:

@@ -111,7 +111,7 @@ async def visit_all(
     for check in CHECKS:
         if (check.on_the_host and visit.case is None) or (check.on_demand and not with_test_user):
             continue
-        found = (await _made(check, visit)).named(check.name)
+        found = (await _made(check, visit)).named(check.name).without(visit.secrets)
         visit.findings[check.name] = found
         findings.append(found)
         on_finding(found)

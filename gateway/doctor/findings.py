@@ -26,6 +26,13 @@ class Finding:
     def named(self, check: str) -> Finding:
         return replace(self, check=check)
 
+    def without(self, secrets: Iterable[str]) -> Finding:
+        """SECURITY: what a server says may hold what it was sent."""
+        seen = self.seen
+        for secret in secrets:
+            seen = seen.replace(secret, "<secret>")
+        return replace(self, seen=seen)
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:

@@ -25,6 +25,7 @@ _ON_TROUBLE = {
     Trouble.TOO_LARGE: "correct upstream and upstream_path: no page of two users is that large",
 }
 _WRONG_SECRET = "put the secret that the application shows into the file of upstream_token_file, and reload"  # noqa: S105
+_NOT_NOW = "the application, or a proxy before it, cannot serve now: look at its log, and whether it is still starting"
 _COMPARE = "compare upstream and upstream_path with the address that the application shows"
 
 
@@ -63,6 +64,8 @@ def is_about_the_secret(found: Finding) -> bool:
 def _judged(where: str, reply: Reply) -> Finding:
     if reply.status in (401, 403):
         return fault(f"{where} refuses the gateway's credential (status {reply.status})", _WRONG_SECRET)
+    if reply.status >= 500 or reply.status == 429:
+        return fault(f"{where} answers with status {reply.status}", _NOT_NOW)
     if 300 <= reply.status < 400:
         return fault(f"{where} redirects to {reply.fields.get('location', 'nowhere')}", _COMPARE)
     if is_a_page(reply):

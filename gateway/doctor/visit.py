@@ -92,6 +92,14 @@ class Visit:
             return OKTA_AGENT if tenant.client.speaks_scim_1_1 else OKTA
         return OKTA_AGENT if self.base_url.endswith("/v1") else OKTA
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown, whoever says it."""
+        tenants = self.settings.tenants.values() if self.settings else ()
+        held = [secret for tenant in tenants for secret in (tenant.upstream_token, tenant.upstream_password)]
+        inside = [secret.get_secret_value() for secret in held if secret is not None]
+        return tuple(secret for secret in (self.token, *inside) if secret)
+
     def failed(self, check: str) -> bool:
         """Whether nothing can be built on that check."""
         found = self.findings.get(check)

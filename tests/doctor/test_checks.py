@@ -16,6 +16,7 @@ from gateway.doctor.checks import CHECKS
 from gateway.doctor.findings import Finding, Grade
 from gateway.doctor.visit import Limits
 from gateway.rehearsal.application import Application
+from gateway.server.tls import server_context
 from tests.doctor.chains import (
     Between,
     Call,
@@ -35,9 +36,10 @@ from tests.journal.disks import FailingDisk
 from tests.scim11_server import PATH_OF_1_1, scim11_server
 from tests.settings.files import write_private
 from tests.upstreams import Conversation, answers, http_answer, json_answer, scripted_upstream, unused_port
-from tests.worlds import PATH, TOKEN, sha256
+from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
 
 HTML = {"Content-Type": "text/html", "Server": "nginx/1.22.1"}
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 NO_USERS = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 0, "Resources": []}
 OTHER = "another-token-0123456789-0123456789-abcdef"
 
@@ -268,6 +270,29 @@ async def test_a_machine_that_may_not_call_skips_what_it_cannot_test(
     assert {one.grade for one in found.values()} == {Grade.OK, Grade.SKIPPED}, found
 
 
+async def test_a_server_that_says_what_it_was_sent_does_not_have_the_secrets_shown(tmp_path: Path) -> None:
+    async def echo(conversation: Conversation) -> None:
+        while True:
+            said = (await conversation.request()).all("Authorization")
+            status = 400 if {f"Bearer {TOKEN}", f"Bearer {UPSTREAM_TOKEN}"} & set(said) else 401
+            error = {"schemas": [ERROR], "status": str(status), "detail": f"What is {said}?"}
+            await conversation.send(json_answer(error, status))
+
+    async with scripted_upstream(echo) as upstream, chain_of(tmp_path, upstream.url) as chain:
+        inside = await findings(visit(chain))
+    async with scripted_upstream(echo, server_context(*_pair(tmp_path))) as stranger:
+        outside = await findings(visit(replace(chain, port=stranger.port), on_host=False))
+
+    assert "What is ['Bearer <secret>']" in inside["upstream"].seen
+    assert UPSTREAM_TOKEN not in str(inside)
+    assert "What is ['Bearer <secret>']" in outside["token"].seen
+    assert TOKEN not in str(outside)
+
+
+def _pair(directory: Path) -> tuple[Path, Path]:
+    return directory / "tls/fullchain.pem", directory / "tls/key.pem"
+
+
 async def test_a_credential_that_has_ended_is_named(tmp_path: Path, application: Application) -> None:
     more = f"""
 [[tenants.jira.credentials]]
@@ -293,6 +318,14 @@ async def test_an_application_that_is_down_is_named_and_what_the_client_is_told(
     assert_named(found, "upstream", Grade.FAULT, f"127.0.0.1:{port}: no connection", "start the application")
     assert_named(found, "token", Grade.FAULT, "got 429", "start the application")
     assert found["retry-after"].grade is Grade.OK  # the gateway's own
+
+
+async def test_an_application_that_names_no_time_to_come_back_is_the_gateways_matter(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(http_answer(503))) as upstream, chain_of(tmp_path, upstream.url) as chain:
+        found = await findings(visit(chain))
+
+    assert_named(found, "upstream", Grade.FAULT, "answers with status 503", "look at its log")
+    assert found["retry-after"].grade is Grade.OK
 
 
 async def test_a_wrong_upstream_secret_is_named(tmp_path: Path, application: Application) -> None:
