@@ -13,7 +13,7 @@ from gateway.doctor.checks import CHECKS
 from gateway.rehearsal.application import embedded_application
 from gateway.server.tls import server_context
 from tests.doctor import authorities
-from tests.doctor.chains import HOST, Chain, chain_of
+from tests.doctor.scenes import HOST, Chain, chain_of
 from tests.settings.files import write_good, write_private
 from tests.upstreams import answers, json_answer, scripted_upstream, unused_port
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN

@@ -17,7 +17,7 @@ from gateway.doctor.findings import Finding, Grade
 from gateway.doctor.visit import Limits
 from gateway.rehearsal.application import Application
 from gateway.server.tls import server_context
-from tests.doctor.chains import (
+from tests.doctor.scenes import (
     Between,
     Call,
     Forward,

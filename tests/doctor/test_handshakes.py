@@ -14,7 +14,7 @@ from gateway.doctor.findings import Finding, Grade
 from gateway.doctor.visit import Limits, Visit
 from gateway.server.tls import server_context
 from tests.doctor.authorities import Issued, intermediate, issue, root, write, write_good
-from tests.doctor.chains import findings, tls_server
+from tests.doctor.scenes import findings, tls_server
 from tests.upstreams import (
     Conversation,
     answers,
