@@ -21,7 +21,7 @@ COMMANDS = {
     "rehearse": "plays a client's calls against a gateway",
     "doctor": "tests the whole chain as a client meets it, and says what to mend",
     "guard": "shows what is held, decides on it, and reports on it",
-    "audit": "proves that the audit log is as it was written",
+    "audit": "proves the audit log, searches it, and reports from it",
 }
 
 
