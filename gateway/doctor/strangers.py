@@ -10,7 +10,8 @@ from gateway.rehearsal.replies import Failed, Reply, Unanswered
 
 _SLUG = re.compile(rb"\[([a-z]+(?:-[a-z]+)*),? ")
 _ON_SLUG = {
-    "host-foreign": "call the gateway by the name in gateway.public_url, or correct that",
+    "host-foreign": "call it by the name in gateway.public_url, or correct that; what stands between must pass Host on",
+    "version-unsupported": "whatever stands between must speak HTTP/1.1 to the gateway (nginx: proxy_http_version 1.1)",
     "tenant-unknown": "compare the base URL with the tenant's path, letter by letter",
     "source-forbidden": "this machine's address is in none of the tenant's sources: run from where the client calls, "
     "or add it for the test",

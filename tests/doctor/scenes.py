@@ -35,10 +35,16 @@ class Chain:
     directory: Path
     port: int  # the public one: of whoever stands before the gateway, or its own
     path: str = PATH
+    gateway_port: int = 0
 
     @property
     def base_url(self) -> str:
         return f"https://{HOST}:{self.port}{self.path}"
+
+    @property
+    def pair(self) -> tuple[Path, Path]:
+        """Certificate and key, for whoever ends TLS."""
+        return self.directory / "tls/fullchain.pem", self.directory / "tls/key.pem"
 
     @property
     def config(self) -> Path:
@@ -164,10 +170,14 @@ async def chain_of(
     between: Between | None = None,
     more: str = "",
     path_of_agent: str = "",
+    behind_another: bool = False,
 ) -> AsyncIterator[Chain]:
-    """A gateway before an upstream, with somebody before it if wished; `more` is appended to its settings."""
+    """A gateway before an upstream, with somebody before it if wished; `more` is appended to its settings.
+
+    `behind_another`: whoever stands before it is started by the test.
+    """
     public_port, port = unused_port(), unused_port()
-    if between is None:
+    if between is None and not behind_another:
         port = public_port
     file = write_settings(directory, upstream, port, unused_port(), more=more)
     text = file.read_text().replace(f"https://localhost:{port}", f"https://{HOST}:{public_port}")
@@ -179,7 +189,7 @@ async def chain_of(
         await stack.enter_async_context(running(file))
         if between is not None:
             await stack.enter_async_context(tls_front(server_context(*pair), between, public_port, port))
-        yield Chain(directory, public_port, path_of_agent or PATH)
+        yield Chain(directory, public_port, path_of_agent or PATH, port)
 
 
 @asynccontextmanager

@@ -280,17 +280,13 @@ async def test_a_server_that_says_what_it_was_sent_does_not_have_the_secrets_sho
 
     async with scripted_upstream(echo) as upstream, chain_of(tmp_path, upstream.url) as chain:
         inside = await findings(visit(chain))
-    async with scripted_upstream(echo, server_context(*_pair(tmp_path))) as stranger:
+    async with scripted_upstream(echo, server_context(*chain.pair)) as stranger:
         outside = await findings(visit(replace(chain, port=stranger.port), on_host=False))
 
     assert "What is ['Bearer <secret>']" in inside["upstream"].seen
     assert UPSTREAM_TOKEN not in str(inside)
     assert "What is ['Bearer <secret>']" in outside["token"].seen
     assert TOKEN not in str(outside)
-
-
-def _pair(directory: Path) -> tuple[Path, Path]:
-    return directory / "tls/fullchain.pem", directory / "tls/key.pem"
 
 
 async def test_a_credential_that_has_ended_is_named(tmp_path: Path, application: Application) -> None:
