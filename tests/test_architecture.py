@@ -47,10 +47,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "webhook",
         "vitals",
         "desk",
+        "keyring",
         "rounds",
     },
     "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
+    "keyring": {"server", "stages", "state", "settings", "metrics"},  # what operators do with credentials
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
     "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
     "__main__": {"cli"},
@@ -66,6 +68,7 @@ PURE_PARTS = (
     "settings/tokens",
     "settings/feeds",
     "state/ledger/",
+    "state/credentials/",
 )
 IMPURE_MODULES = {"asyncio", "aiohttp", "logging", "os", "time", "random", "socket", "threading", "secrets", "uvloop"}
 

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.exchange import Client
 from gateway.refusal import Reason, Refusal
-from gateway.stages.identity import Feeds, Identity, own_authorities
+from gateway.stages.identity import CredentialIndex, Feeds, Identity, own_authorities
+from gateway.state.credentials import Book, standings
 from gateway.state.failures import FREE_FAILURES, Failures
 from gateway.state.last_use import LastUse
 from gateway.wire.fields import Fields
@@ -30,7 +31,10 @@ class World:
         built = settings(tenants=tenants)
         self.last_use, self.now = LastUse(), 1000.0
         authorities = own_authorities(built, 8443)
-        self.stage = Identity(built, authorities, Feeds.of(built), Failures(), self.last_use, lambda: self.now)
+        credentials = CredentialIndex(standings(Book(), tenants))
+        self.stage = Identity(
+            built, authorities, Feeds.of(built), credentials, Failures(), self.last_use, lambda: self.now
+        )
 
     async def ask(self, token: str | None = TOKEN, target: str = PATH + "/Users", **changes: Any) -> Client:
         fields = [("Host", "scim.example.com"), *([("Authorization", f"Bearer {token}")] if token else [])]
