@@ -119,8 +119,8 @@ class Seat:
 
 
 @asynccontextmanager
-async def seat(directory: Path) -> AsyncIterator[Seat]:
-    built = Seat(directory)
+async def seat(directory: Path, now: float = NOW) -> AsyncIterator[Seat]:
+    built = Seat(directory, now=now)
     async with built.keyring.keeper:
         built.renew_pipeline()
         built.keyring.note_settings_in_use()
