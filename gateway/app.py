@@ -22,6 +22,7 @@ from gateway.journal.disk import Disk
 from gateway.journal.retention import Keeping
 from gateway.keyring import Keyring
 from gateway.metrics import Metrics
+from gateway.overview import Overview
 from gateway.pipeline import Pipeline
 from gateway.server.control import SOCKET_NAME, ControlSocket
 from gateway.server.http import HttpServer
@@ -80,6 +81,7 @@ class Instance:
         self.settings = settings
         self.draining = False
         self.reload_problem = ""  # why the settings read last are not in use; "" when they are
+        self.settings_digest, self.settings_since = digest(settings), time.time()
         self.rates, self.places, self.turns = Rates(), Places(), Turns()
         self.failures, self.last_use = Failures(), LastUse()
         self.feeds = Feeds.of(settings)
@@ -98,7 +100,7 @@ class Instance:
         self.guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
         self.guarding = Guarding(self.keeper, Directories(time.monotonic))
         self.guarding.on_event = self.guard_events.put_nowait
-        self.desk, self.keyring = Desk(self), Keyring(self)
+        self.desk, self.keyring, self.overview = Desk(self), Keyring(self), Overview(self)
         self.webhook = _webhook(settings.alerts)
         self._transitions: asyncio.Queue[Transition] = asyncio.Queue()
         self._reread = reread
@@ -134,7 +136,7 @@ class Instance:
             await stack.enter_async_context(self.keyring.keeper)
             await self._open(stack)
             await self._note_start()
-            handlers = {**self.desk.handlers, **self.keyring.handlers}
+            handlers = {**self.desk.handlers, **self.keyring.handlers, **self.overview.handlers}
             control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, handlers)
             async with control, asyncio.TaskGroup() as tasks:
                 accepting = tasks.create_task(self.listener.run())
@@ -199,6 +201,7 @@ class Instance:
             self._note_transitions(),
             *rounds.of_the_guard(self),
             self.keyring.run(),
+            self.overview.run(),
             self.upkeep.run(),
             *(sink.run() for sink in self.sinks),
             self._tick(),
@@ -303,9 +306,9 @@ class Instance:
         await self.recording.notice("reload-refused", why=why)
 
     def _note_settings_in_use(self) -> None:
-        self.reload_problem = ""
+        self.reload_problem, self.settings_digest, self.settings_since = "", digest(self.settings), time.time()
         self.metrics.reload_succeeded.set(1)
-        self.metrics.reload_succeeded_at.set(time.time())
+        self.metrics.reload_succeeded_at.set(self.settings_since)
         self.keyring.note_settings_in_use()
         vitals.show(self)
 

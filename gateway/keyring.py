@@ -69,6 +69,7 @@ class Keyring:
         self.keeper = CredentialKeeper(instance.settings.gateway.state_directory, instance.last_use, now)
         self._one_by_one = asyncio.Lock()  # or what is on record first would not be what takes effect first
         self._open: set[tuple[str, str]] = set()  # what was in effect at the last look
+        self._kept_at = now()  # when last uses were
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -214,19 +215,23 @@ class Keyring:
                 log.warning("%s", said, extra={"tenant": one.tenant})
 
     async def run(self) -> None:
-        """Go on until cancelled: tell when a rotated credential ends, and keep when each was used last."""
-        kept_at = self._now()
+        """Go on until cancelled."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            try:
-                self.look()
-                if self.keeper.problem is not None or abs(self._now() - kept_at) >= KEEP_USES_SECONDS:
-                    kept_at = self._now()
-                    await self.keeper.keep_uses()
-            except CredentialsUnavailable as error:
-                log.error("%s", error)  # noqa: TRY400 - says all
-            except Exception:  # a fault of ours shall not end the gateway, which serves all the same
-                log.exception("the credentials could not be looked after")
+            await self.tend()
+
+    async def tend(self) -> None:
+        """Tell what has ended; keep when each was used last, and what could not be kept before."""
+        try:
+            self.look()
+            now = self._now()
+            if self.keeper.problem is not None or abs(now - self._kept_at) >= KEEP_USES_SECONDS:
+                self._kept_at = now
+                await self.keeper.keep_uses()
+        except CredentialsUnavailable as error:
+            log.error("%s", error)  # noqa: TRY400 - says all
+        except Exception:  # a fault of ours shall not end the gateway, which serves all the same
+            log.exception("the credentials could not be looked after")
 
     def look(self) -> None:
         """Tell of what has ended since the last look."""

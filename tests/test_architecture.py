@@ -48,11 +48,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "vitals",
         "desk",
         "keyring",
+        "overview",
         "rounds",
     },
     "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
     "keyring": {"server", "stages", "state", "settings", "metrics"},  # what operators do with credentials
+    "overview": {"server", "settings", "stages", "state", "app"},  # as vitals: what operators see of it all
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
     "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
     "__main__": {"cli"},
@@ -69,6 +71,9 @@ PURE_PARTS = (
     "settings/feeds",
     "state/ledger/",
     "state/credentials/",
+    "overview/facts",
+    "overview/findings",
+    "overview/recent",
 )
 IMPURE_MODULES = {"asyncio", "aiohttp", "logging", "os", "time", "random", "socket", "threading", "secrets", "uvloop"}
 

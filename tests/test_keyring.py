@@ -369,6 +369,25 @@ async def test_a_last_use_before_the_start_is_in_the_metrics(tmp_path: Path) -> 
         )
 
 
+async def test_last_uses_are_kept_every_minute_and_what_failed_is_tried_again_sooner(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with seat(tmp_path) as it:
+        await it.last_use.remember("jira", "okta-2027", Use(NOW, "192.0.2.1"))
+        with no_file_grows_beyond(4096):
+            await it.keyring.tend()
+            too_soon = it.keyring.keeper.problem
+            it.now += 60
+            await it.keyring.tend()
+        failed = it.keyring.keeper.problem
+        await it.keyring.tend()
+
+        assert too_soon is None
+        assert failed is not None
+        assert it.keyring.keeper.problem is None
+    assert "the file of credentials" in caplog.text
+
+
 # Settings that change -------------------------------------------------------------------------------
 
 

@@ -15,7 +15,8 @@ from gateway import __version__
 COMMANDS = {
     "serve": "runs the gateway",
     "check": "lists every problem of the settings",
-    "token": "makes tokens for clients",
+    "token": "makes tokens for clients, shows whether they are used, and ends them",
+    "status": "shows how a running instance is, what is wrong first",
     "demo": "runs a whole gateway with an application behind it",
     "rehearse": "plays a client's calls against a gateway",
     "guard": "shows what is held, decides on it, and reports on it",

@@ -93,6 +93,11 @@ class Metrics:
             self._last_uses.pop(names, None)
         self._credentials = frozenset(expiries)
 
+    @property
+    def requests(self) -> Mapping[tuple[str, ...], int]:
+        """How many there were, by tenant, resource, operation and code."""
+        return self._requests
+
     def recall_uses(self, uses: Mapping[tuple[str, str], float]) -> None:
         """When credentials were used last (Unix seconds), by tenant and name: also before the start."""
         self._last_uses.update(uses)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from tests.worlds import TOKEN
 NOBODY = json_answer({"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 0})
 OVERLAP_SECONDS = 2
 WORKERS = 4  # with each token
+NO_LIMIT = "[tenants.jira.limits]\nrequests_per_second = 10000\nburst = 10000\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Clients:
     """Clients that ask without a pause, on connections that they keep."""
 
     served: Served
+    trust: ssl.SSLContext
     over: asyncio.Event = field(default_factory=asyncio.Event)
     answered: list[Answered] = field(default_factory=list)
 
@@ -51,16 +54,22 @@ class Clients:
         async with aiohttp.ClientSession(headers=fields) as session:
             while not self.over.is_set():
                 sent_at = time.time()
-                async with session.get(self.served.base_url + "/Users", ssl=self.served.trusting()) as answer:
+                async with session.get(self.served.base_url + "/Users", ssl=self.trust) as answer:
                     await answer.read()
                 self.answered.append(Answered(token, sent_at, time.time(), answer.status))
+
+    async def listen(self) -> None:
+        """Take the log, a line a request, or the gateway would wait for somebody to."""
+        assert self.served.process.stdout is not None
+        while await self.served.process.stdout.readline():
+            pass
 
     async def status_of(self, token: str) -> int:
         """Of one request."""
         fields = {"Authorization": f"Bearer {token}"}
         async with (
             aiohttp.ClientSession(headers=fields) as session,
-            session.get(self.served.base_url + "/Users", ssl=self.served.trusting()) as answer,
+            session.get(self.served.base_url + "/Users", ssl=self.trust) as answer,
         ):
             return answer.status
 
@@ -68,8 +77,11 @@ class Clients:
 @asynccontextmanager
 async def gateway(directory: Path) -> AsyncIterator[Clients]:
     """A running process before an application that knows nobody."""
-    async with scripted_upstream(answers(NOBODY)) as upstream, serving(directory, upstream.url) as served:
-        yield Clients(served)
+    async with (
+        scripted_upstream(answers(NOBODY)) as upstream,
+        serving(directory, upstream.url, more=NO_LIMIT) as served,
+    ):
+        yield Clients(served, served.trusting())
 
 
 async def token(directory: Path, *words: str) -> dict[str, Any]:
@@ -87,6 +99,7 @@ async def token(directory: Path, *words: str) -> dict[str, Any]:
 
 async def test_a_rotation_under_load_fails_no_request_and_the_old_token_stops_on_its_date(tmp_path: Path) -> None:
     async with gateway(tmp_path) as clients, asyncio.TaskGroup() as tasks:
+        listening = tasks.create_task(clients.listen())
         for _ in range(WORKERS):
             tasks.create_task(clients.run(TOKEN))
         await until(lambda: len(clients.answered) >= 5 * WORKERS, 10)
@@ -96,6 +109,7 @@ async def test_a_rotation_under_load_fails_no_request_and_the_old_token_stops_on
         ends_at = rotated["replaced_ends_at"]
         await until(lambda: sum(one.token == TOKEN and one.sent_at > ends_at for one in clients.answered) >= 5, 15)
         clients.over.set()
+        listening.cancel()
 
     old = [one for one in clients.answered if one.token == TOKEN]
     new = [one for one in clients.answered if one.token != TOKEN]
