@@ -39,6 +39,7 @@ from gateway.state.last_use import LastUse
 log = logging.getLogger(__name__)
 
 LONGEST_REASON = 500
+DIGEST_CHARACTERS = 12  # of a token's, shown so that it can be found in a settings file
 TICK_SECONDS = 5.0
 KEEP_USES_SECONDS = 60.0  # a kill forgets the last uses of so long
 Words = Mapping[str, object]
@@ -208,7 +209,9 @@ class Keyring:
         """Settings are in use that may know other credentials: say what the book changes about them."""
         metrics, now = self._instance.metrics, self._now()
         metrics.set_credentials(self._expiries(), self._tenants)
-        metrics.recall_uses({names: use.at for names, use in self._instance.last_use.uses.items()})
+        uses = self._instance.last_use.uses
+        used = {(one.tenant, one.name): uses[one.fingerprint].at for one in self.standings if one.fingerprint in uses}
+        metrics.recall_uses(used)
         self._show()
         for one in self.standings:
             if (said := _about(one, now)) is not None:
@@ -254,12 +257,13 @@ class Keyring:
 
     def show(self, one: Standing) -> Words:
         """A credential as commands show it; moments in Unix seconds."""
-        use = self._instance.last_use.uses.get((one.tenant, one.name))
+        use = self._instance.last_use.uses.get(one.fingerprint)
         return {
             "tenant": one.tenant,
             "name": one.name,
             "is_in_settings": one.is_in_settings,
             "is_password": one.is_password,
+            "digest_begins": None if one.is_password else one.fingerprint.removeprefix("token:")[:DIGEST_CHARACTERS],
             "state": one.state(self._now()),
             "ends_at": one.ends_at,
             "made_at": one.made.made_at if one.made else None,

@@ -22,6 +22,7 @@ from gateway.server.control import ControlRefused, User
 from gateway.settings.models import Settings
 from gateway.stages.identity import CredentialIndex
 from gateway.stages.recording import Recording
+from gateway.state.credentials import token_fingerprint
 from gateway.state.last_use import LastUse, Use
 from gateway.wire.fields import Fields
 from tests.state.disks import no_file_grows_beyond
@@ -304,12 +305,13 @@ async def test_of_two_rotations_at_once_one_is_refused(tmp_path: Path) -> None:
 async def test_each_credential_is_listed_with_its_last_use_and_without_its_secret(tmp_path: Path) -> None:
     async with seat(tmp_path) as it:
         await it.rotate()
-        await it.last_use.remember("jira", "okta-2027", Use(NOW - 5, "192.0.2.1"))
+        await it.last_use.remember(token_fingerprint(sha256(TOKEN)), Use(NOW - 5, "192.0.2.1"))
         answer = await it.ask("token.list", tenant="jira")
         old, new = answer["credentials"]
 
     assert old == {
-        "tenant": "jira", "name": "okta-2027", "is_in_settings": True, "is_password": False, "state": "ending",
+        "tenant": "jira", "name": "okta-2027", "is_in_settings": True, "is_password": False,
+        "digest_begins": sha256(TOKEN)[:12], "state": "ending",
         "ends_at": NOW + 7 * DAY, "made_at": None, "made_by": None, "replaces": None,
         "end": {
             "tenant": "jira", "name": "okta-2027", "kind": "rotated", "ends_at": NOW + 7 * DAY, "decided_at": NOW,
@@ -362,7 +364,7 @@ async def test_one_that_expires_by_itself_stays_in_the_metrics_for_its_alert(tmp
 
 async def test_a_last_use_before_the_start_is_in_the_metrics(tmp_path: Path) -> None:
     async with seat(tmp_path) as it:
-        await it.last_use.remember("jira", "okta-2027", Use(NOW - 5, "192.0.2.1"))
+        await it.last_use.remember(token_fingerprint(sha256(TOKEN)), Use(NOW - 5, "192.0.2.1"))
     async with seat(tmp_path) as it:
         assert (
             samples(it.metrics)["credential_last_used_timestamp_seconds{credential=okta-2027,tenant=jira}"] == NOW - 5
@@ -373,7 +375,7 @@ async def test_last_uses_are_kept_every_minute_and_what_failed_is_tried_again_so
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with seat(tmp_path) as it:
-        await it.last_use.remember("jira", "okta-2027", Use(NOW, "192.0.2.1"))
+        await it.last_use.remember(token_fingerprint(sha256(TOKEN)), Use(NOW, "192.0.2.1"))
         with no_file_grows_beyond(4096):
             await it.keyring.tend()
             too_soon = it.keyring.keeper.problem
@@ -395,6 +397,7 @@ async def test_a_reload_says_what_the_settings_alone_do_not(tmp_path: Path, capl
     caplog.set_level(logging.WARNING)
     async with seat(tmp_path) as it:
         await it.new("same")
+        await it.last_use.remember(token_fingerprint(sha256("a-token")), Use(NOW, "192.0.2.1"))
         await it.ask("token.revoke", name="okta-2027")
         caplog.clear()
         it.use(
@@ -402,6 +405,7 @@ async def test_a_reload_says_what_the_settings_alone_do_not(tmp_path: Path, capl
         )
         told = [record.message for record in caplog.records]
         open_names = it.lets_in("another"), it.lets_in("a-token")
+        uses = {one["name"]: one["last_used_at"] for one in (await it.ask("token.list"))["credentials"]}
         caplog.clear()
         it.use()
         orphaned = [record.message for record in caplog.records]
@@ -412,6 +416,7 @@ async def test_a_reload_says_what_the_settings_alone_do_not(tmp_path: Path, capl
         "the settings have another credential same: that made at run time is called same~made now",
     ]
     assert open_names == ("same", "same~made")
+    assert (uses["same"], uses["same~made"]) == (None, NOW), "a use belongs to the secret"
     assert orphaned == [
         "the credential same was made at run time for a tenant that the settings do not have (any more)"
     ]

@@ -25,6 +25,7 @@ class Shown:
     state: str  # valid, ending, rotated, revoked, expired, orphaned
     is_in_settings: bool
     is_password: bool
+    digest_begins: str  # the token's SHA-256; "" of a password
     ends_at: float | None  # None: never
     made_at: float | None
     made_by: str
@@ -48,6 +49,7 @@ class Shown:
             state=text_of(told, "state"),
             is_in_settings=told.get("is_in_settings") is True,
             is_password=told.get("is_password") is True,
+            digest_begins=text_of(told, "digest_begins"),
             ends_at=moment_of(told, "ends_at"),
             made_at=moment_of(told, "made_at"),
             made_by=text_of(told, "made_by"),

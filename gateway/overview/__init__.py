@@ -99,7 +99,7 @@ class Overview:
             client=tenant.client.value,
             path=tenant.path,
             nodes=_nodes(it.upstreams[name]),
-            credentials=tuple(_credential(one, uses.get((name, one.name)), now) for one in own),
+            credentials=tuple(_credential(one, uses.get(one.fingerprint), now) for one in own),
             under_way=it.places.taken[name],
             answers=answers,
             guard_mode=tenant.guard.mode,

@@ -18,8 +18,9 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.cli.credentials import Shown, credentials_of, last_use_of, page_of_credentials
 from gateway.server.control import SOCKET_NAME, ControlSocket, user_name
+from gateway.state.credentials import token_fingerprint
 from gateway.state.last_use import Use
-from tests.settings.files import write_good
+from tests.settings.files import replaced, write_good
 from tests.test_keyring import Seat, seat
 from tests.worlds import NOW, TOKEN, sha256
 
@@ -112,7 +113,7 @@ async def test_a_revocation_of_the_last_one_wants_yes(tmp_path: Path) -> None:
 async def test_list_shows_each_with_its_end_its_last_use_and_who_made_it(tmp_path: Path) -> None:
     async with instance(tmp_path) as it:
         await token(tmp_path, "rotate", "--tenant", "jira", "--name", "okta-2027", "--new-name", "next")
-        await it.last_use.remember("jira", "okta-2027", Use(it.now - 60, "192.0.2.1"))
+        await it.last_use.remember(token_fingerprint(sha256(TOKEN)), Use(it.now - 60, "192.0.2.1"))
         ran = await token(tmp_path, "list", "--tenant", "jira")
         told = json.loads((await token(tmp_path, "list", "--json")).stdout)
 
@@ -186,10 +187,12 @@ async def test_check_says_which_of_the_settings_credentials_were_ended_at_run_ti
         rotated = await check(tmp_path)
         await token(tmp_path, "revoke", "--tenant", "jira", "--name", "okta-2027")
         revoked = await check(tmp_path)
+        write_good(tmp_path, replaced((sha256(TOKEN), sha256("another token"))))
+        another = await check(tmp_path)
     stopped = await check(tmp_path)
 
     key, by = "tenants.jira.credentials.0", f"by {ME}"
-    assert untouched == stopped == []
+    assert untouched == another == stopped == []
     assert [(one["key"], one["severity"]) for one in (*rotated, *revoked)] == [(key, "warning")] * 2
     assert rotated[0]["text"].startswith(f"okta-2027 was rotated {by} and ends on ")
     assert "its successor is next" in rotated[0]["text"]

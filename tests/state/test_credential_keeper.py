@@ -20,6 +20,7 @@ from tests.worlds import NOW, sha256
 TENANTS = tenants()
 ONE = added(EMPTY, TENANTS, wish("one"))
 TWO = added(ONE, TENANTS, wish("two"))
+ONES = ONE.made[0].fingerprint
 
 
 def keeper(directory: Path, last_use: LastUse | None = None, now: float = NOW) -> CredentialKeeper:
@@ -61,12 +62,12 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from gateway.state.credential_keeper import CredentialKeeper
 from gateway.state.last_use import LastUse, Use
-from tests.state.test_credential_keeper import TWO
+from tests.state.test_credential_keeper import ONES, TWO
 
 async def main():
     last_use = LastUse()
     async with CredentialKeeper(Path(sys.argv[1]), last_use, lambda: 1.0) as keeper:
-        await last_use.remember("jira", "two", Use(1.0, "192.0.2.1"))
+        await last_use.remember(ONES, Use(1.0, "192.0.2.1"))
         await asyncio.gather(keeper.keep(TWO), keeper.keep_uses())
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -109,11 +110,11 @@ async def test_an_end_is_in_effect_although_the_disk_fails_and_is_kept_when_it_w
 async def test_a_last_use_outlives_a_restart_and_says_since_when_uses_were_counted(tmp_path: Path) -> None:
     before, after = LastUse(), LastUse()
     async with keeper(tmp_path, before) as first:
-        await before.remember("jira", "one", Use(NOW + 5, "192.0.2.1"))
+        await before.remember(ONES, Use(NOW + 5, "192.0.2.1"))
         await first.keep_uses()
-        await before.remember("jira", "one", Use(NOW + 6, "192.0.2.2"))
+        await before.remember(ONES, Use(NOW + 6, "192.0.2.2"))
     async with keeper(tmp_path, after, now=NOW + 1000) as again:
-        assert after.uses == {("jira", "one"): Use(NOW + 6, "192.0.2.2")}
+        assert after.uses == {ONES: Use(NOW + 6, "192.0.2.2")}
         assert again.counts_since == NOW
 
 

@@ -84,7 +84,7 @@ class Identity:
         except Refusal as refusal:
             await self._count_failure(request, refusal)
             raise
-        await self._last_use.remember(place.tenant_name, known.name, Use(request.received_at, request.address))
+        await self._last_use.remember(known.fingerprint, Use(request.received_at, request.address))
         return self._client(place, known)
 
     def _client(self, place: Place, known: Standing) -> Client:

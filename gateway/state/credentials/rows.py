@@ -10,7 +10,7 @@ from gateway.state.credentials.values import Book, End, Fingerprint, Made
 from gateway.state.last_use import Use
 
 Rows = Mapping[tuple[str, str, str], str]  # kind, tenant, what it is about -> JSON
-Uses = Mapping[tuple[str, str], Use]  # tenant, credential
+Uses = Mapping[Fingerprint, Use]
 
 _MADE: TypeAdapter[Made] = TypeAdapter(Made)
 _END: TypeAdapter[End] = TypeAdapter(End)
@@ -25,11 +25,11 @@ def rows_of(book: Book, uses: Uses) -> dict[tuple[str, str, str], str]:
     """Everything, to be written."""
     made = {("made", one.tenant, one.name): _MADE.dump_json(one).decode() for one in book.made}
     ends = {("end", end.tenant, print_): _END.dump_json(end).decode() for print_, end in book.ends.items()}
-    used = {("use", tenant, name): _USE.dump_json(use).decode() for (tenant, name), use in uses.items()}
+    used = {("use", "", print_): _USE.dump_json(use).decode() for print_, use in uses.items()}
     return made | ends | used
 
 
-def read_rows(rows: Rows) -> tuple[Book, dict[tuple[str, str], Use]]:
+def read_rows(rows: Rows) -> tuple[Book, dict[Fingerprint, Use]]:
     """What was written.
 
     Raises:
@@ -37,8 +37,8 @@ def read_rows(rows: Rows) -> tuple[Book, dict[tuple[str, str], Use]]:
     """
     made: list[Made] = []
     ends: dict[Fingerprint, End] = {}
-    uses: dict[tuple[str, str], Use] = {}
-    for (kind, tenant, about), text in rows.items():
+    uses: dict[Fingerprint, Use] = {}
+    for (kind, _, about), text in rows.items():
         try:
             match kind:
                 case "made":
@@ -46,7 +46,7 @@ def read_rows(rows: Rows) -> tuple[Book, dict[tuple[str, str], Use]]:
                 case "end":
                     ends[Fingerprint(about)] = _END.validate_json(text)
                 case "use":
-                    uses[tenant, about] = _USE.validate_json(text)
+                    uses[Fingerprint(about)] = _USE.validate_json(text)
                 case _:
                     raise RowUnreadable(f"a row of the unknown kind {kind!r}")
         except ValidationError as error:

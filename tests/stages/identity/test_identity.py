@@ -10,7 +10,7 @@ import pytest
 from gateway.exchange import Client
 from gateway.refusal import Reason, Refusal
 from gateway.stages.identity import CredentialIndex, Feeds, Identity, own_authorities
-from gateway.state.credentials import Book, standings
+from gateway.state.credentials import Book, standings, token_fingerprint
 from gateway.state.failures import FREE_FAILURES, Failures
 from gateway.state.last_use import LastUse
 from gateway.wire.fields import Fields
@@ -58,7 +58,7 @@ async def test_a_client_is_known_by_path_and_token() -> None:
         "x=y",
     )
     assert client.public_base == f"https://scim.example.com{PATH}"
-    assert world.last_use.uses["jira", "okta-2027"].at == NOW
+    assert world.last_use.uses[token_fingerprint(sha256(TOKEN))].at == NOW
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.state.credentials import added, revoked, rotated
+from gateway.state.credentials import added, revoked, rotated, token_fingerprint
 from gateway.state.credentials.rows import RowUnreadable, read_rows, rows_of
 from gateway.state.last_use import Use
-from tests.state.credentials.books import DAY, EMPTY, end, tenants, wish
+from tests.state.credentials.books import DAY, EMPTY, OLD, end, tenants, wish
 from tests.worlds import NOW
 
 TENANTS = tenants()
-USES = {("jira", "made"): Use(NOW, "192.0.2.1"), ("jira", "okta-2026-11"): Use(NOW - 1.5, "2001:db8::1")}
+USES = {token_fingerprint("a" * 64): Use(NOW, "192.0.2.1"), token_fingerprint(OLD): Use(NOW - 1.5, "2001:db8::1")}
 
 
 def test_a_book_is_read_as_it_was_written() -> None:
