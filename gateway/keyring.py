@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_REASON = 500
 DIGEST_CHARACTERS = 12  # of a token's, shown so that it can be found in a settings file
-TICK_SECONDS = 5.0
+TICK_SECONDS = 1.0
 KEEP_USES_SECONDS = 60.0  # a kill forgets the last uses of so long
 Words = Mapping[str, object]
 

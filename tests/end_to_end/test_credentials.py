@@ -47,6 +47,7 @@ class Clients:
     trust: ssl.SSLContext
     over: asyncio.Event = field(default_factory=asyncio.Event)
     answered: list[Answered] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)  # by the log, but for requests
 
     async def run(self, token: str) -> None:
         """Go on with a token until it is over; a connection that is lost is an error."""
@@ -61,8 +62,8 @@ class Clients:
     async def listen(self) -> None:
         """Take the log, a line a request, or the gateway would wait for somebody to."""
         assert self.served.process.stdout is not None
-        while await self.served.process.stdout.readline():
-            pass
+        while line := await self.served.process.stdout.readline():
+            self.told += [line.decode()] if b"gateway.access" not in line else []
 
     async def status_of(self, token: str) -> int:
         """Of one request."""
@@ -108,6 +109,7 @@ async def test_a_rotation_under_load_fails_no_request_and_the_old_token_stops_on
             tasks.create_task(clients.run(rotated["token"]))
         ends_at = rotated["replaced_ends_at"]
         await until(lambda: sum(one.token == TOKEN and one.sent_at > ends_at for one in clients.answered) >= 5, 15)
+        await until(lambda: "the credential okta-2027 has ended (rotated)" in "".join(clients.told), 5)
         clients.over.set()
         listening.cancel()
 
