@@ -81,7 +81,6 @@ class Instance:
         self.settings = settings
         self.draining = False
         self.reload_problem = ""  # why the settings read last are not in use; "" when they are
-        self.settings_digest, self.settings_since = digest(settings), time.time()
         self.rates, self.places, self.turns = Rates(), Places(), Turns()
         self.failures, self.last_use = Failures(), LastUse()
         self.feeds = Feeds.of(settings)
