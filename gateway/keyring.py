@@ -109,7 +109,7 @@ class Keyring:
         async with self._one_by_one:
             wish = self._wish(words, user, "name", None)
             book = self._possible(lambda: added(self.keeper.book, self._tenants, wish))
-            told = {"name": wish.name, "expires": _moment_shown(wish.expires_at)}
+            told = {"credential": wish.name, "form": "token", "expires": _moment_shown(wish.expires_at)}
             await self._record("credential-added", wish.tenant, user, told)
             await self._keep(book, "credential-added", wish.tenant, told)
         return {"tenant": wish.tenant, "name": wish.name, "expires_at": wish.expires_at}
@@ -122,7 +122,7 @@ class Keyring:
             book = self._possible(lambda: rotated(self.keeper.book, self._tenants, old_name, overlap, wish))
             ends_at = book.ends[self._named(wish.tenant, old_name).fingerprint].ends_at
             told = {
-                "name": old_name,
+                "credential": old_name,
                 "ends": _moment_shown(ends_at),
                 "successor": wish.name,
                 "expires": _moment_shown(wish.expires_at),
@@ -139,7 +139,7 @@ class Keyring:
             now = self._now()
             book = self._possible(lambda: extended(self.keeper.book, self._tenants, (tenant, name), overlap, now))
             ends_at = book.ends[self._named(tenant, name).fingerprint].ends_at
-            told = {"name": name, "ends": _moment_shown(ends_at)}
+            told = {"credential": name, "ends": _moment_shown(ends_at)}
             await self._record("credential-extended", tenant, user, told)
             await self._keep(book, "credential-extended", tenant, told)
         return {"tenant": tenant, "name": name, "ends_at": ends_at}
@@ -153,7 +153,7 @@ class Keyring:
             sure = words.get("yes") is True
             book = self._possible(lambda: revoked(self.keeper.book, self._tenants, end, even_the_last=sure))
             was = self._named(tenant, name)
-            await self._record("credential-revoked", tenant, user, {"name": name, "reason": end.reason})
+            await self._record("credential-revoked", tenant, user, {"credential": name, "reason": end.reason})
             try:
                 await self.keeper.keep_in_any_case(book)
             except CredentialsUnavailable as error:
@@ -180,7 +180,7 @@ class Keyring:
     async def _record(self, kind: str, tenant: str, user: User, told: Mapping[str, str]) -> None:
         if not await self._instance.recording.notice(kind, tenant=tenant, by=user.name, uid=user.uid, **told):
             raise ControlRefused(_UNRECORDED)
-        log.warning("%s by %s: %s", kind, user.name, told["name"], extra={"tenant": tenant, **_extra(told)})
+        log.warning("%s by %s: %s", kind, user.name, told["credential"], extra={"tenant": tenant, **told})
 
     async def _keep(self, book: Book, kind: str, tenant: str, told: Mapping[str, str]) -> None:
         try:
@@ -286,11 +286,6 @@ def _about(one: Standing, now: float) -> str | None:
         when = _moment_shown(one.end.ends_at)
         return f"the credential {one.name} of the settings opens nothing: {state} by {one.end.by}, {when}; remove it"
     return None
-
-
-def _extra(told: Mapping[str, str]) -> dict[str, str]:
-    # "name" is a field of every log record already.
-    return {key: value for key, value in told.items() if key != "name" and value}
 
 
 def _moment_shown(moment: float) -> str:

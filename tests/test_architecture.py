@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scim": {"refusal"},
     "caller": {"refusal"},  # between the server, which has the connection, and the stages, which wait for it
     "exchange": {"refusal", "settings", "wire", "scim"},
-    "audit": {"exchange"},
+    "audit": {"exchange", "scim"},  # the names of operations: a search for one that is none is a slip
     "journal": {"settings", "audit"},
     "sinks": {"settings", "audit", "journal"},
     "state": {"settings"},
@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhook": set(),  # an event is a mapping; whom it is about, its sender knows
     "admin": {"settings", "audit", "journal", "state", "metrics"},
     "rehearsal": {"scim"},
+    "doctor": {"settings", "scim", "audit", "journal", "rehearsal"},
     # The caller, for the gateway has questions of its own; the exchange, for what they are answered with.
     "app": {
         "settings",
@@ -50,13 +51,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         "keyring",
         "overview",
         "rounds",
+        "history",
     },
     "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
     "keyring": {"server", "stages", "state", "settings", "metrics"},  # what operators do with credentials
     "overview": {"server", "settings", "stages", "state", "app"},  # as vitals: what operators see of it all
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
-    "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
+    # As vitals: what becomes of the settings goes on record, and is remembered in a file written as the journal's are.
+    "history": {"settings", "journal", "stages"},
+    "cli": {"settings", "audit", "journal", "server", "rehearsal", "doctor", "app"},
     "__main__": {"cli"},
 }
 
@@ -69,6 +73,7 @@ PURE_PARTS = (
     "settings/models",
     "settings/tokens",
     "settings/feeds",
+    "settings/differences",
     "state/ledger/",
     "state/credentials/",
     "overview/facts",

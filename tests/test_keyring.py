@@ -199,13 +199,16 @@ async def test_every_act_is_on_record_with_its_user_before_it_takes_effect(tmp_p
         by = {"tenant": "jira", "by": "anna", "uid": 1000}
 
         assert it.notices() == [
-            {"notice": "credential-added", "name": "new", "expires": "2028-01-15T08:00:00Z", **by},
             {
-                "notice": "credential-rotated", "name": "new", "ends": "2027-01-22T08:00:00Z",
+                "notice": "credential-added", "credential": "new", "form": "token",
+                "expires": "2028-01-15T08:00:00Z", **by,
+            },
+            {
+                "notice": "credential-rotated", "credential": "new", "ends": "2027-01-22T08:00:00Z",
                 "successor": "new-2027-01", "expires": "2028-01-15T08:00:00Z", **by,
             },
-            {"notice": "credential-extended", "name": "new", "ends": "2027-01-16T08:00:00Z", **by},
-            {"notice": "credential-revoked", "name": "okta-2027", "reason": "leaked", **by},
+            {"notice": "credential-extended", "credential": "new", "ends": "2027-01-16T08:00:00Z", **by},
+            {"notice": "credential-revoked", "credential": "okta-2027", "reason": "leaked", **by},
         ]  # fmt: skip
         assert it.journal.opened == [
             {"okta-2027"},

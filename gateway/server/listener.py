@@ -14,6 +14,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 
+from gateway.server.adapter import plain_address
 from gateway.server.http import HttpServer
 from gateway.server.memory import map_next_buffers_apart
 from gateway.settings.models import HostPort
@@ -80,8 +81,8 @@ class Listener:
         self._listening, self._server, self._context = listening, server, context
         self.handshakes: Counter[str] = Counter()  # "ok", or a failure's name
         self.rejected: Counter[str] = Counter()  # "connections"
-        self._under_way: dict[asyncio.Task[None], float] = {}  # handshakes, and when each began; the oldest first
-        self.on_handshake_failure: Callable[[str, str], None] = lambda _address, _name: None
+        self._under_way: dict[asyncio.Task[None], tuple[float, str]] = {}  # when each began, from where; oldest first
+        self.on_failure: Callable[[str, str], None] = lambda _address, _name: None  # never waits, never raises
         self.accepting = False
         self.port = int(listening.getsockname()[1])  # known also when it is closed
 
@@ -94,7 +95,7 @@ class Listener:
                     accepted = await self._accept()
                     if accepted is not None:
                         task = handshakes.create_task(self._welcome(*accepted))
-                        self._under_way[task] = asyncio.get_running_loop().time()
+                        self._under_way[task] = asyncio.get_running_loop().time(), accepted[1]
                         task.add_done_callback(self._under_way.pop)
             finally:
                 self.accepting = False
@@ -114,12 +115,13 @@ class Listener:
         silent strangers as there are places close the door, and would lose a burst of clients.
         """
         while len(self._under_way) >= self._server.listen.max_handshakes:
-            oldest, began = next(iter(self._under_way.items()))
+            oldest, (began, address) = next(iter(self._under_way.items()))
             patience_seconds = began + PATIENCE_SECONDS - asyncio.get_running_loop().time()
             if patience_seconds > 0:
                 await asyncio.wait(self._under_way, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED)
                 continue
             self.handshakes["crowded-out"] += 1
+            self.on_failure(address, "crowded-out")
             oldest.cancel()
             await asyncio.wait((oldest,))
 
@@ -134,8 +136,10 @@ class Listener:
             if error.errno in _OF_ONE_CONNECTION:
                 return None
             raise
+        address = plain_address(peer)
         if self._server.open_connections + self.handshakes_in_flight >= self._server.listen.max_connections:
             self.rejected["connections"] += 1
+            self.on_failure(address, "connections")
             accepted.close()
             return None
         try:
@@ -143,7 +147,7 @@ class Listener:
         except asyncio.CancelledError:
             accepted.close()
             raise
-        return accepted, str(peer[0])
+        return accepted, address
 
     async def _welcome(self, accepted: socket.socket, address: str) -> None:
         try:
@@ -160,7 +164,7 @@ class Listener:
         except OSError as error:  # ssl.SSLError, timeouts and resets are all of this kind
             name = handshake_failure_name(error)
             self.handshakes[name] += 1
-            self.on_handshake_failure(address, name)
+            self.on_failure(address, name)
             accepted.close()
         except asyncio.CancelledError:
             accepted.close()
