@@ -38,7 +38,7 @@ ADVICE: dict[Reason, str] = {
     Reason.CREDENTIAL_MISSING: "The client sends no Authorization field; look at its authentication mode.",
     Reason.CREDENTIAL_AMBIGUOUS: "Two Authorization fields, or one that cannot be read. A proxy in between may add one.",
     Reason.CREDENTIAL_UNKNOWN: "A wrong or mistyped token. `scim-gateway token check` finds typing errors offline.",
-    Reason.CREDENTIAL_EXPIRED: "Make a token with `scim-gateway token new`, add it, enter it in the client.",
+    Reason.CREDENTIAL_EXPIRED: "Its time is over, or somebody rotated or revoked it; the note says which. `scim-gateway token new --tenant` makes another (docs/credentials.md).",
     Reason.CREDENTIAL_OF_OTHER_TENANT: "A valid token at another tenant's path; two apps of the client are mixed up.",
     Reason.TOO_MANY_FAILURES: "Somebody guesses tokens from that address, or a client there has an old one. Valid credentials still pass from it.",
     Reason.RATE_EXCEEDED: "The client is faster than `limits.requests_per_second` and `burst`; it comes back by itself.",

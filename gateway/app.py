@@ -20,7 +20,9 @@ from gateway.exchange import Delivery
 from gateway.journal import Journal, Rotation, exclusive
 from gateway.journal.disk import Disk
 from gateway.journal.retention import Keeping
+from gateway.keyring import Keyring
 from gateway.metrics import Metrics
+from gateway.overview import Overview
 from gateway.pipeline import Pipeline
 from gateway.server.control import SOCKET_NAME, ControlSocket
 from gateway.server.http import HttpServer
@@ -99,7 +101,7 @@ class Instance:
         self.guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
         self.guarding = Guarding(self.keeper, Directories(time.monotonic))
         self.guarding.on_event = self.guard_events.put_nowait
-        self.desk = Desk(self)
+        self.desk, self.keyring, self.overview = Desk(self), Keyring(self), Overview(self)
         self.webhook = _webhook(settings.alerts)
         self._transitions: asyncio.Queue[Transition] = asyncio.Queue()
         self._reread = reread
@@ -124,6 +126,7 @@ class Instance:
         Raises:
             DirectoryInUse: another instance has the state or the audit directory.
             KeyUnusable: the audit log cannot be signed with the key that there is.
+            CredentialsUnavailable: nobody knows which credentials were made or revoked at run time.
             OSError: a port is taken, or a file or directory cannot be used.
         """
         async with AsyncExitStack() as stack:
@@ -131,9 +134,11 @@ class Instance:
             await self.upkeep.begin(self.settings.audit.key_file, self.settings.gateway.state_directory)
             await stack.enter_async_context(self.journal)
             await stack.enter_async_context(self.keeper)
+            await stack.enter_async_context(self.keyring.keeper)
             await self._open(stack)
             await self._note_start()
-            control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, self.desk.handlers)
+            handlers = {**self.desk.handlers, **self.keyring.handlers, **self.overview.handlers}
+            control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, handlers)
             async with control, asyncio.TaskGroup() as tasks:
                 accepting = tasks.create_task(self.listener.run())
                 running = [tasks.create_task(work) for work in self._background()]
@@ -172,9 +177,9 @@ class Instance:
         self.metrics.follow("tls_reloads", self.certificates.reloads)
 
     def _build_pipeline(self, settings: Settings) -> Pipeline:
-        authorities = own_authorities(settings, self.port)
+        authorities, known = own_authorities(settings, self.port), self.keyring.index(settings)
         return Pipeline(
-            identity=Identity(settings, authorities, self.feeds, self.failures, self.last_use, time.monotonic),
+            identity=Identity(settings, authorities, self.feeds, known, self.failures, self.last_use, time.monotonic),
             admission=Admission(self.rates, self.places, self.turns, time.monotonic),
             guarding=self.guarding,
             forwarding=Forwarding(self.upstreams),
@@ -198,6 +203,8 @@ class Instance:
             self._probe(),
             self._note_transitions(),
             *rounds.of_the_guard(self),
+            self.keyring.run(),
+            self.overview.run(),
             self.upkeep.run(),
             self.connections.run(),
             *(sink.run() for sink in self.sinks),
@@ -304,11 +311,15 @@ class Instance:
         await self.recording.notice("reload-refused", why=why)
 
     def _note_settings_in_use(self) -> None:
-        self.reload_problem = ""
+        self.reload_problem, self.settings_digest, self.settings_since = "", digest(self.settings), time.time()
         self.metrics.reload_succeeded.set(1)
-        self.metrics.reload_succeeded_at.set(time.time())
-        self.metrics.set_credentials(vitals.expiries(self), self.settings.tenants)
+        self.metrics.reload_succeeded_at.set(self.settings_since)
+        self.keyring.note_settings_in_use()
         vitals.show(self)
+
+    def renew_pipeline(self) -> None:
+        """Let clients in by the credentials that there are now; whoever is in already goes on."""
+        self.pipeline = self._build_pipeline(self.settings)
 
     # Stopping --------------------------------------------------------------------------------------
 

@@ -100,12 +100,3 @@ def _show_guard(instance: Instance) -> None:
         metrics.guard_holds.labels(name).set(figures.open_holds)
         metrics.guard_held_writes.labels(name).set(figures.held)
         metrics.guard_last_attempts.labels(name).set(figures.near_their_end)
-
-
-def expiries(instance: Instance) -> dict[tuple[str, str], float | None]:
-    """When each credential of the settings ends, by tenant and name; None: never."""
-    return {
-        (name, credential.name): credential.expires.timestamp() if credential.expires else None
-        for name, tenant in instance.settings.tenants.items()
-        for credential in tenant.credentials
-    }

@@ -48,11 +48,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "webhook",
         "vitals",
         "desk",
+        "keyring",
+        "overview",
         "rounds",
         "history",
     },
     "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
+    "keyring": {"server", "stages", "state", "settings", "metrics"},  # what operators do with credentials
+    "overview": {"server", "settings", "stages", "state", "app"},  # as vitals: what operators see of it all
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
     # As vitals: what becomes of the settings goes on record, and is remembered in a file written as the journal's are.
     "history": {"settings", "journal", "stages"},
@@ -71,6 +75,10 @@ PURE_PARTS = (
     "settings/feeds",
     "settings/differences",
     "state/ledger/",
+    "state/credentials/",
+    "overview/facts",
+    "overview/findings",
+    "overview/recent",
 )
 IMPURE_MODULES = {"asyncio", "aiohttp", "logging", "os", "time", "random", "socket", "threading", "secrets", "uvloop"}
 

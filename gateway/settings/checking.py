@@ -104,12 +104,14 @@ def credentials_are_in_date(settings: Settings, now: float) -> Iterator[Problem]
         for index, credential in enumerate(tenant.credentials):
             key = dotted("tenants", name, "credentials", index, "expires")
             if ended[index] and credential.expires is not None:
-                rest = (
-                    "nobody can call: `scim-gateway token new` makes another" if all(ended) else "remove the credential"
-                )
+                rest = "remove the credential"
+                if all(ended):
+                    rest = f"none of these opens: `scim-gateway token new --tenant {dotted(name)}` makes another"
                 yield Problem(key, f"{credential.name} ended on {credential.expires:%Y-%m-%d}; {rest}")
             elif credential.expires is not None and credential.expires.timestamp() <= now + pairs.SOON_SECONDS:
-                rest = "add its successor beside it: `scim-gateway token new`"
+                rest = (
+                    f"`scim-gateway token rotate --tenant {dotted(name)} --name {credential.name}` makes its successor"
+                )
                 yield Problem(key, f"{credential.name} ends on {credential.expires:%Y-%m-%d}; {rest}", "warning")
 
 

@@ -48,10 +48,11 @@ def paths_are_apart(settings: Settings) -> Iterator[Problem]:
 
 
 def credentials_are_given(settings: Settings) -> Iterator[Problem]:
+    """Here or at run time, which the settings cannot tell."""
     for name, tenant in settings.tenants.items():
         if not tenant.credentials:
-            text = "are missing: nobody could call; `scim-gateway token new` prints a block to paste"
-            yield Problem(dotted("tenants", name, "credentials"), text)
+            text = f"are missing: nobody can call until `scim-gateway token new --tenant {dotted(name)}` has made one"
+            yield Problem(dotted("tenants", name, "credentials"), text, "warning")
 
 
 def credential_names_are_apart(settings: Settings) -> Iterator[Problem]:
