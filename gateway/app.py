@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 PROBE_TICK_SECONDS = 0.25  # each node has its own times; this is how exactly they are kept
 TICK_SECONDS = 1.0
+LINGER_SECONDS = 3.0  # of a silent connection at a stop: its client may be sending a request just now
 WEBHOOK_SECONDS = 10.0  # for one attempt
 
 Reread = Callable[[], Awaitable[Settings]]
@@ -156,7 +157,7 @@ class Instance:
         listening = listening_socket(settings.listen.address)
         stack.callback(listening.close)
         self.listener = Listener(listening, self.server, self.certificates.front)
-        self.listener.on_handshake_failure = _log_handshake_failure
+        self.listener.on_failure = _log_failure
         self.pipeline = self._build_pipeline(settings)
         stack.push_async_callback(self._close_upstreams)
         stack.push_async_callback(self.server.drain, 0)  # a second signal leaves no time, but each gets its record
@@ -166,6 +167,7 @@ class Instance:
         self.metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
         self.metrics.follow("tls_handshakes", self.listener.handshakes)
         self.metrics.follow("connections_rejected", self.listener.rejected)
+        self.metrics.follow("proxy_headers", self.listener.proxy_headers)
         self.metrics.follow("tls_reloads", self.certificates.reloads)
 
     def _build_pipeline(self, settings: Settings) -> Pipeline:
@@ -286,7 +288,7 @@ class Instance:
         # From here on nothing can fail, and nothing is awaited: a request sees the old settings or the new ones.
         self.feeds, self.upstreams, self.settings = feeds, upstreams, settings
         self.pipeline = self._build_pipeline(settings)
-        self.server.listen = settings.listen
+        self.server.use(settings.listen)
         self.certificates.follow(settings.listen)
         self.recording.on_failure = settings.audit.on_failure
         return list(before.values())
@@ -312,8 +314,11 @@ class Instance:
         self.metrics.draining.set(1)
         log.warning("stopping: requests under way end first")
         await asyncio.sleep(self.settings.gateway.drain_delay_seconds)
+        self.listener.end()
+        self.server.begin_to_drain(LINGER_SECONDS)
+        await asyncio.wait((accepting,), timeout=LINGER_SECONDS)  # for the handshakes under way
         accepting.cancel()
-        self.listener.close()
+        await asyncio.wait((accepting,))
         await self.server.drain(self.settings.gateway.drain_seconds)
 
     async def _close_upstreams(self) -> None:
@@ -381,5 +386,5 @@ async def _probe(upstream: Upstream, node: Node) -> None:
         log.exception("a probe failed", extra={"tenant": upstream.tenant_name, "node": node.name})
 
 
-def _log_handshake_failure(address: str, name: str) -> None:
-    log.info("TLS handshake failed", extra={"address": address, "failure": name})
+def _log_failure(address: str, name: str) -> None:
+    log.info("a connection came to nothing", extra={"address": address, "failure": name})

@@ -44,8 +44,12 @@ new_request_id = _RequestIds()
 
 
 def peer_address(transport: asyncio.BaseTransport | None) -> str:
-    """The socket's peer, as an address alone; an IPv4 address mapped into IPv6 is the IPv4 address."""
-    peer = transport.get_extra_info("peername") if transport else None
+    """The other end of a connection, as an address alone."""
+    return plain_address(transport.get_extra_info("peername") if transport else None)
+
+
+def plain_address(peer: object) -> str:
+    """An address as sockets name it, without port and zone; one of IPv4 mapped into IPv6 is the IPv4 address."""
     if not isinstance(peer, tuple | list) or not peer:
         return "unknown"
     address = ip_address(str(peer[0]).partition("%")[0])
