@@ -23,8 +23,10 @@ from gateway.journal.retention import Keeping
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.server.control import SOCKET_NAME, ControlSocket
+from gateway.server.draining import drain
 from gateway.server.http import HttpServer
 from gateway.server.listener import Listener, listening_socket
+from gateway.server.service_manager import ServiceManager
 from gateway.server.tls import Certificates
 from gateway.settings.models import AlertsSection, Settings
 from gateway.settings.problems import SettingsInvalid
@@ -49,7 +51,6 @@ log = logging.getLogger(__name__)
 
 PROBE_TICK_SECONDS = 0.25  # each node has its own times; this is how exactly they are kept
 TICK_SECONDS = 1.0
-LINGER_SECONDS = 3.0  # of a silent connection at a stop: its client may be sending a request just now
 WEBHOOK_SECONDS = 10.0  # for one attempt
 
 Reread = Callable[[], Awaitable[Settings]]
@@ -78,6 +79,7 @@ class Instance:
 
     def __init__(self, settings: Settings, reread: Reread | None = None, disk: Disk | None = None) -> None:
         self.settings = settings
+        self.manager = ServiceManager()  # nobody; whoever runs us under one puts it here
         self.draining = False
         self.reload_problem = ""  # why the settings read last are not in use; "" when they are
         self.rates, self.places, self.turns = Rates(), Places(), Turns()
@@ -138,6 +140,7 @@ class Instance:
                 running = [tasks.create_task(work) for work in self._background()]
                 log.info("ready", extra={"port": self.port, "admin_port": self.admin_port, "version": __version__})
                 ready(self)
+                self.manager.say_ready(vitals.status(self))
                 await stop.wait()
                 await self._drain(accepting)
                 for task in running:
@@ -154,14 +157,15 @@ class Instance:
         self.upstreams = open_upstreams(settings.tenants, on_transition=self._transitions.put_nowait)
         self.certificates = Certificates(settings.listen)
         self.server = HttpServer(settings.listen, lambda: self.pipeline)
-        listening = listening_socket(settings.listen.address)
+        listening = self.manager.sockets.get("public") or listening_socket(settings.listen.address)
         stack.callback(listening.close)
         self.listener = Listener(listening, self.server, self.certificates.front)
         self.listener.on_failure = _log_failure
         self.pipeline = self._build_pipeline(settings)
         stack.push_async_callback(self._close_upstreams)
         stack.push_async_callback(self.server.drain, 0)  # a second signal leaves no time, but each gets its record
-        self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self))
+        admin = self.manager.sockets.get("admin")
+        self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self), admin)
         await self._admin.start()
         stack.push_async_callback(self._admin.stop)
         self.metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
@@ -200,6 +204,7 @@ class Instance:
             *(sink.run() for sink in self.sinks),
             self._tick(),
             self._reload_on_request(),
+            self.manager.reassure(lambda: self.journal.busy_seconds),
         )
 
     # Running ---------------------------------------------------------------------------------------
@@ -253,8 +258,10 @@ class Instance:
                 self._wants_reload.clear()
                 if self._reread is None:
                     continue
+                self.manager.say_reloading(time.monotonic())
                 for upstream in await self._reload(self._reread):
                     closing.create_task(upstream.aclose())
+                self.manager.say_ready(vitals.status(self))
 
     async def _reload(self, reread: Reread) -> list[Upstream]:
         """Put the settings that are read now in use, or keep the old ones; the upstreams of before, to be closed."""
@@ -313,13 +320,9 @@ class Instance:
         self.draining = True
         self.metrics.draining.set(1)
         log.warning("stopping: requests under way end first")
+        self.manager.say_stopping("stopping: requests under way end first")
         await asyncio.sleep(self.settings.gateway.drain_delay_seconds)
-        self.listener.end()
-        self.server.begin_to_drain(LINGER_SECONDS)
-        await asyncio.wait((accepting,), timeout=LINGER_SECONDS)  # for the handshakes under way
-        accepting.cancel()
-        await asyncio.wait((accepting,))
-        await self.server.drain(self.settings.gateway.drain_seconds)
+        await drain(self.listener, accepting, self.server, self.settings.gateway.drain_seconds)
 
     async def _close_upstreams(self) -> None:
         await self.pipeline.forwarding.aclose()
