@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from math import inf
 
-from gateway import __version__, rounds, vitals
+from gateway import __version__, history, rounds, vitals
 from gateway.admin import Admin
 from gateway.caller import Ourselves
 from gateway.desk import Desk
@@ -36,6 +36,7 @@ from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, op
 from gateway.stages.guarding import Directories, GuardEvent, Guarding
 from gateway.stages.identity import FeedInvalid, Feeds, Identity, own_authorities
 from gateway.stages.recording import Recording
+from gateway.stages.recording.connections import Connections
 from gateway.stages.recording.upkeep import Upkeep
 from gateway.state.failures import Failures
 from gateway.state.keeper import Keeper
@@ -94,6 +95,7 @@ class Instance:
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
+        self.connections = Connections(self.recording)
         keeping = Keeping(settings.audit.keep_days, partial(_shipped, self.sinks))
         self.upkeep = Upkeep(self.journal, self.recording, self.metrics, keeping=keeping)
         self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
@@ -143,6 +145,7 @@ class Instance:
                 self.manager.say_ready(vitals.status(self))
                 await stop.wait()
                 await self._drain(accepting)
+                await self.connections.drain()
                 for task in running:
                     task.cancel()
             await self.recording.flush(at_end=True)
@@ -160,7 +163,7 @@ class Instance:
         listening = self.manager.sockets.get("public") or listening_socket(settings.listen.address)
         stack.callback(listening.close)
         self.listener = Listener(listening, self.server, self.certificates.front)
-        self.listener.on_failure = _log_failure
+        self.listener.on_failure = self.connections.note
         self.pipeline = self._build_pipeline(settings)
         stack.push_async_callback(self._close_upstreams)
         stack.push_async_callback(self.server.drain, 0)  # a second signal leaves no time, but each gets its record
@@ -183,11 +186,12 @@ class Instance:
             forwarding=Forwarding(self.upstreams),
             recording=self.recording,
             body_seconds=settings.listen.body_seconds,
+            settings=digest(settings),
         )
 
     async def _note_start(self) -> None:
         await self.upkeep.note_what_was_found()
-        await self.recording.notice("start", version=__version__, settings=digest(self.settings))
+        await history.note_start(self.recording, self.settings, digest(self.settings), __version__)
         await self.upkeep.checkpoint()
         self.guarding.tell_what_waits()
         await self.desk.let_go()
@@ -201,6 +205,7 @@ class Instance:
             self._note_transitions(),
             *rounds.of_the_guard(self),
             self.upkeep.run(),
+            self.connections.run(),
             *(sink.run() for sink in self.sinks),
             self._tick(),
             self._reload_on_request(),
@@ -265,6 +270,7 @@ class Instance:
 
     async def _reload(self, reread: Reread) -> list[Upstream]:
         """Put the settings that are read now in use, or keep the old ones; the upstreams of before, to be closed."""
+        before = self.settings
         try:
             left_over = self._take(await reread())
         except (SettingsInvalid, FeedInvalid, OSError, ValueError) as error:
@@ -276,7 +282,7 @@ class Instance:
             await self._refuse_reload(f"they could not be judged: {type(error).__name__}")
             return []
         name = digest(self.settings)
-        await self.recording.notice("reload", settings=name)
+        await history.note_reload(self.recording, before, self.settings, name)
         await self.desk.let_go()
         self._note_settings_in_use()
         log.warning("the settings were read again and are in use", extra={"settings": name})
@@ -387,7 +393,3 @@ async def _probe(upstream: Upstream, node: Node) -> None:
         await upstream.probe(node)
     except Exception:  # a fault of ours shall not end the gateway, which serves all the same
         log.exception("a probe failed", extra={"tenant": upstream.tenant_name, "node": node.name})
-
-
-def _log_failure(address: str, name: str) -> None:
-    log.info("a connection came to nothing", extra={"address": address, "failure": name})

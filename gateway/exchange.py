@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NewType
+from typing import NewType, TypeAlias
 
 from gateway.refusal import Reason, Refusal
 from gateway.scim.access import Taking
-from gateway.scim.addresses import Address
+from gateway.scim.addresses import Address, Kind
 from gateway.scim.documents import Document
 from gateway.scim.operations import Who
+from gateway.scim.told import completed, id_told
 from gateway.scim.versions import Version
 from gateway.settings.models import Tenant
 from gateway.wire.fields import Fields
 
 RequestId = NewType("RequestId", str)
+Told: TypeAlias = "tuple[str, str | int | float | bool | None]"  # an attribute and its value; None: taken away
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Operation:
     body: bytes  # forwarded as judged; b"" for none
     fields: tuple[tuple[str, str], ...]  # what is passed on of the request's header: the allow-list only
     attributes: tuple[str, ...] = ()  # names the operation writes, never values
+    values: tuple[Told, ...] = ()  # of those attributes that the tenant wants on record
     people: tuple[Who, ...] = ()
     resource_name: str | None = None  # displayName or userName a create or replace gives
     dropped: tuple[str, ...] = ()  # attributes the policy took out, such as "password"
@@ -196,6 +199,7 @@ class Trail:
     """All that is known of one request. Only the pipeline writes it; audit, metrics and log read it."""
 
     request: Request
+    settings: str = ""  # the digest of those that it is judged by
     tenant_name: str | None = None  # known from the path, before the caller is
     tenant: Tenant | None = None
     client: Client | None = None
@@ -227,6 +231,31 @@ class Trail:
         if self.delivery:
             return self.delivery.outcome
         return Outcome.UNKNOWN if self.was_forwarded else Outcome.NOT_EXECUTED
+
+    @property
+    def people(self) -> tuple[Who, ...]:
+        """Whom the operation concerns; of a write to a user that was executed, also by the names in its answer."""
+        if self.operation is None:
+            return ()
+        document = self._executed
+        if document is None or self.operation.address.kind not in (Kind.USERS, Kind.ME):
+            return self.operation.people
+        return completed(self.operation.people, document)
+
+    @property
+    def created_id(self) -> str | None:
+        """The id that the application gave to what it created; None when nothing was, or nobody knows."""
+        if self.operation is None or self.operation.method != "POST" or (document := self._executed) is None:
+            return None
+        return id_told(document)
+
+    @property
+    def _executed(self) -> Document | None:
+        """The answer to a write that was executed."""
+        delivery = self.delivery
+        if delivery is None or delivery.answer is None or self.operation is None or not self.operation.writes:
+            return None
+        return delivery.answer.document if delivery.outcome is Outcome.EXECUTED else None
 
     @property
     def reason(self) -> Reason | None:

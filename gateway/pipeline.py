@@ -45,10 +45,11 @@ class Pipeline:
     forwarding: Forwarding
     recording: Recording
     body_seconds: float  # a body arrives within this time
+    settings: str = ""  # the digest of the snapshot, for the record
 
     async def serve(self, request: Request, caller: Caller) -> Answer:
         """Answer one request. Its outcome is on record before this returns; never raises a Refusal."""
-        trail = Trail(request)
+        trail = Trail(request, settings=self.settings)
         held = Held()
         try:
             answer = await self._carry(request, caller, trail, held)

@@ -15,6 +15,7 @@ from typing import Any
 from gateway.app import Instance
 from gateway.rehearsal.certificates import make_development_certificates
 from gateway.settings.models import Settings
+from tests.audit.schema import check_each_kind
 from tests.upstreams import unused_port
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
 
@@ -90,7 +91,7 @@ def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
 
 @asynccontextmanager
 async def house(directory: Path, upstream: str, **changes: Any) -> AsyncIterator[House]:
-    """A gateway in the running loop until the block ends."""
+    """A gateway in the running loop until the block ends; whatever it put on record is what the docs say."""
     instance = Instance(house_settings(directory, upstream, **changes))
     started, stop = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -104,6 +105,7 @@ async def house(directory: Path, upstream: str, **changes: Any) -> AsyncIterator
             yield House(instance, directory, directory / "tls" / "ca.pem")
         finally:
             stop.set()
+    check_each_kind(House(instance, directory, directory / "tls" / "ca.pem").audit_lines())
 
 
 @contextmanager

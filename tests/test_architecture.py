@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scim": {"refusal"},
     "caller": {"refusal"},  # between the server, which has the connection, and the stages, which wait for it
     "exchange": {"refusal", "settings", "wire", "scim"},
-    "audit": {"exchange"},
+    "audit": {"exchange", "scim"},  # the names of operations: a search for one that is none is a slip
     "journal": {"settings", "audit"},
     "sinks": {"settings", "audit", "journal"},
     "state": {"settings"},
@@ -48,10 +48,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "vitals",
         "desk",
         "rounds",
+        "history",
     },
     "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
+    # As vitals: what becomes of the settings goes on record, and is remembered in a file written as the journal's are.
+    "history": {"settings", "journal", "stages"},
     "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
     "__main__": {"cli"},
 }
@@ -65,6 +68,7 @@ PURE_PARTS = (
     "settings/models",
     "settings/tokens",
     "settings/feeds",
+    "settings/differences",
     "state/ledger/",
 )
 IMPURE_MODULES = {"asyncio", "aiohttp", "logging", "os", "time", "random", "socket", "threading", "secrets", "uvloop"}

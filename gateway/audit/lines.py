@@ -8,18 +8,25 @@ long, ends in a newline and holds these keys; what is not known is left out:
                               outcome     what became of a request that was understood and allowed
                               refusal     a request was turned away before that
                               unparsed    bytes never became a request
+                              connection  a connection came to nothing before any request: `failure` says how
                               suppressed  `count` refusals of strangers at `address` have no line of their own
                               notice      something about the gateway: `notice` says what, `details` more
                               segment     a file begins: `segment` is its number, `first` its first line's, `size` and
                                           `edge` the Merkle tree of all chained lines before (see `audit.merkle`)
                               interrupted a write was about to leave when the gateway ended: line `intent` says more
     request, address          the request's id; the network address it came from
+    settings                  a digest of the settings that the request was judged by, as the notices `start` and
+                              `reload` name them
     tenant, credential        the tenant that was asked for; the name of the credential that was accepted
     method, path, query       as it came; names of query parameters only; path only where `resource` is not known
     operation, resource       the operation's name; the SCIM address below the tenant's path
     resource_name             the displayName or userName that a write gives
-    people                    whom it concerns: objects of id, userName, externalId
+    resource_id               the id that the application gave to what was created
+    people                    whom it concerns: objects of id, userName, externalId, as the request gives them; in the
+                              outcome of an executed write to a user also what only the application's answer says
     attributes, dropped       names of the attributes written; of those that the policy took out
+    values                    what the write gives to those attributes that `tenants.*.audit.values` lists: objects of
+                              attribute and value (null: taken away), lists and objects as their JSON
     status, reason, note      what the client got; the refusal's slug; for operators
     guard                     what the guard made of a write: verdict (pass, hold, deny, would-hold, exempt), loss
                               (deactivated, deleted, removed), people (how many), counted, limit, hold, attempts,
@@ -33,7 +40,7 @@ long, ends in a newline and holds these keys; what is not known is left out:
     people_total, ...         how many there were, when a list was too long to be shown whole
     prev                      the digest of the line before; always the last key (see `audit.chain`)
 
-Values of attributes, bodies, query values and credentials never get here.
+Values of other attributes, bodies, query values and credentials never get here.
 """
 
 from __future__ import annotations
@@ -56,7 +63,7 @@ _LINK_BYTES = 128  # what the chain adds at most: the number and `prev`
 Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Mapping[str, Value] | None"
 
 # (characters of a string, items of a list): the first that gives a line short enough is taken; the last always does.
-_BOUNDS = ((1024, 256), (256, 64), (64, 8))
+_BOUNDS = ((1024, 256), (256, 64), (64, 8), (16, 4))
 _CUT = "...(cut)"
 _OUR_TOKEN = re.compile(r"scimgw_[0-9A-Za-z_]+")  # somebody may have put one into a path
 _SCIM_PARAMETERS = (
@@ -91,6 +98,8 @@ def outcome_line(trail: Trail, *, now: float, instance: str, repeat: tuple[int, 
     _ask(record, trail)
     if repeat:
         record["attempt"], record["gap_seconds"] = repeat[0], round(repeat[1], 3)
+    if created := trail.created_id:
+        record["resource_id"] = created
     if trail.answer:
         _tell_answer(record, trail.answer)
     reason, note = trail.reason, _note(trail)
@@ -117,6 +126,11 @@ def unparsed_line(unparsed: Unparsed, *, now: float, instance: str) -> bytes:
     if unparsed.note:
         record["note"] = unparsed.note
     return _line(record)
+
+
+def connection_line(address: str, failure: str, *, now: float, instance: str) -> bytes:
+    """A connection came to nothing: `failure` is a name of `server.listener`, and of the metrics."""
+    return _line(_head("connection", now, instance) | {"address": address, "failure": failure})
 
 
 def suppressed_line(address: str, count: int, *, now: float, instance: str) -> bytes:
@@ -163,6 +177,8 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
     path, _, query = request.target.partition("?")
     record["request"] = request.id
     record["address"] = request.address
+    if trail.settings:
+        record["settings"] = trail.settings
     if trail.tenant_name:
         record["tenant"] = trail.tenant_name
     if trail.client:
@@ -171,7 +187,7 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
     if query:
         record["query"] = _parameters(query)
     if operation:
-        _tell_operation(record, operation)
+        _tell_operation(record, trail, operation)
         if trail.judgement is not None:
             record["guard"] = _guard(trail.judgement)
             if trail.judgement.lost:
@@ -180,15 +196,17 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
         record["path"] = shown
 
 
-def _tell_operation(record: dict[str, Value], operation: Operation) -> None:
+def _tell_operation(record: dict[str, Value], trail: Trail, operation: Operation) -> None:
     record["operation"] = operation.name
     record["resource"] = operation.address.path or "/"
     if operation.resource_name:
         record["resource_name"] = operation.resource_name
-    if operation.people:
-        record["people"] = _people(operation)
+    if people := _people(trail):
+        record["people"] = people
     if operation.attributes:
         record["attributes"] = operation.attributes
+    if operation.values:
+        record["values"] = tuple([{"attribute": name, "value": value} for name, value in operation.values])
     if operation.dropped:
         record["dropped"] = operation.dropped
 
@@ -219,8 +237,8 @@ def _guard(judgement: Judgement) -> dict[str, Value]:
     return told
 
 
-def _people(operation: Operation) -> tuple[dict[str, Value], ...]:
-    named = [(("id", who.id), ("userName", who.user_name), ("externalId", who.external_id)) for who in operation.people]
+def _people(trail: Trail) -> tuple[dict[str, Value], ...]:
+    named = [(("id", who.id), ("userName", who.user_name), ("externalId", who.external_id)) for who in trail.people]
     return tuple([{name: value for name, value in names if value} for names in named])
 
 

@@ -2,7 +2,9 @@
 
     Account Change 3001     a user was created, changed, enabled, disabled or deleted, or was not
     Group Management 3006   so with a group and its members
+    Entity Management 3004  a credential was put in, changed or taken out; other settings are in use
     Authentication 3002     a request was refused for its credential or its address
+    Network Activity 4001   a connection came to nothing before any request
     API Activity 6003       everything else, so reads, other refusals, the gateway's own notices
 
 An intent is API Activity as well, for nothing has changed yet: whoever counts changes counts each once. What has no
@@ -14,6 +16,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import TypeAlias
 
 import orjson
@@ -29,14 +32,20 @@ _ACCOUNT = {"create": 1, "activate": 2, "deactivate": 5, "delete": 6}
 _PASSWORD_CHANGE = 3
 _GROUP = {"members.add": 3, "members.remove": 4, "delete": 5, "create": 6}
 _LOGON = 1
+_ENTITY = {"credential-added": 1, "credential-changed": 3, "credential-removed": 4, "reload": 3}
+_FAIL, _REFUSE = 4, 5  # a connection
+_NO_PLACE = ("connections", "crowded-out")
 _API = {"create": 1, "get": 2, "list": 2, "search": 2, "delete": 4}
 _API_UPDATE = 3
 _SUCCESS, _FAILURE = 1, 2
+_OF_EVENT = {"notice": _SUCCESS, "segment": _SUCCESS, "connection": _FAILURE}
 _INFORMATIONAL, _LOW, _MEDIUM = 1, 2, 3
 _REFUSED_ENTRY = ("credential-", "source-forbidden", "too-many-failures")
 
 # What the event holds elsewhere; `status` and `people` say more than the event does, and stay.
-_PLACED = frozenset({"seq", "time", "request", "address", "reason", "note", "method", "tenant", "credential"})
+_PLACED = frozenset(
+    {"seq", "time", "request", "address", "reason", "note", "method", "tenant", "credential", "failure"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,7 @@ def ocsf_event(line: bytes) -> bytes:
 
 def _event(record: Record) -> _Part:
     kind = _kind(record)
-    event = _base(record, kind) | _parties(record) | _of_class(record, kind)
+    event = _base(record, kind) | _parties(record, kind) | _of_class(record, kind)
     event["unmapped"] = {key: value for key, value in record.items() if key not in _PLACED}
     return event
 
@@ -87,6 +96,10 @@ def _kind(record: Record) -> _Kind:
     event = text_of(record, "event")
     if event == "refusal" and text_of(record, "reason").startswith(_REFUSED_ENTRY):
         return _Kind(3, 3002, _LOGON)
+    if event == "connection":
+        return _Kind(4, 4001, _REFUSE if text_of(record, "failure") in _NO_PLACE else _FAIL)
+    if event == "notice" and (activity := _ENTITY.get(text_of(record, "notice"))):
+        return _Kind(3, 3004, activity)
     if event in ("outcome", "interrupted") and verb not in ("get", "list", "search"):
         if subject == "user":
             only_password = record.get("attributes") == ["password"]
@@ -118,7 +131,7 @@ def _base(record: Record, kind: _Kind) -> _Part:
     }
     if status:
         event["status_code"] = str(status)
-    details = [text for text in (text_of(record, "reason"), text_of(record, "note")) if text]
+    details = [text for text in (text_of(record, key) for key in ("failure", "reason", "note")) if text]
     if details:
         event["status_detail"] = ": ".join(details)
     return event
@@ -130,7 +143,7 @@ def _status_id(record: Record) -> int:
         return UNKNOWN
     status = number_of(record, "status")
     if not status:
-        return _SUCCESS if text_of(record, "event") in ("notice", "segment") else UNKNOWN
+        return _OF_EVENT.get(text_of(record, "event"), UNKNOWN)
     return _SUCCESS if status < 400 else _FAILURE
 
 
@@ -160,20 +173,28 @@ def _product() -> _Part:
     return {"name": "SCIM gateway", "vendor_name": "SCIM gateway"}
 
 
-def _parties(record: Record) -> _Part:
-    """Who asked, from where: the gateway itself, where nobody did."""
+def _parties(record: Record, kind: _Kind) -> _Part:
+    """Who asked, from where: the gateway itself, where nobody did. A connection has no actor yet."""
     credential, address = text_of(record, "credential"), text_of(record, "address")
-    # "other" stands for many addresses, and is none.
-    has_address = address and address != "other"
-    return {
-        "actor": {"user": {"name": credential}} if credential else {"app_name": "scim-gateway"},
-        "src_endpoint": {"ip": address} if has_address else {"name": address or _instance(record)},
+    source: _Part = {
+        "src_endpoint": {"ip": address} if _is_address(address) else {"name": address or _instance(record)}
     }
+    if kind.class_uid == 4001:
+        return source
+    return source | {"actor": {"user": {"name": credential}} if credential else {"app_name": "scim-gateway"}}
+
+
+def _is_address(text: str) -> bool:
+    """Not so the "other" that stands for many addresses, nor the network that stands for an IPv6 caller."""
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
 
 
 def _of_class(record: Record, kind: _Kind) -> _Part:
     resource = text_of(record, "resource")
-    uid = resource.rpartition("/")[2] if resource.count("/") > 1 else ""
+    uid = resource.rpartition("/")[2] if resource.count("/") > 1 else text_of(record, "resource_id")
     match kind.class_uid:
         case 3001:
             return {"user": _user(record) or _named(uid, text_of(record, "resource_name"))}
@@ -181,6 +202,10 @@ def _of_class(record: Record, kind: _Kind) -> _Part:
             group: _Part = {"group": _named(uid, text_of(record, "resource_name"))}
             user = _user(record)
             return group | {"user": user} if user else group
+        case 3004:
+            return {"entity": _entity(record)}
+        case 4001:
+            return {"dst_endpoint": {"name": _instance(record)}}
         case 3002:
             return {"user": {"name": "unknown"}, "service": {"name": "scim-gateway"}, "is_remote": True}
         case _:
@@ -206,6 +231,16 @@ def _user(record: Record) -> _Part | None:
     places = (("id", "uid"), ("userName", "name"), ("externalId", "uid_alt"))
     user = {place: people[0][key] for key, place in places if isinstance(people[0].get(key), str)}
     return user if "uid" in user or "name" in user else None
+
+
+def _entity(record: Record) -> _Part:
+    """The credential that a notice tells of, below its tenant; else the settings as a whole."""
+    details = record.get("details")
+    told = details if isinstance(details, dict) else {}
+    tenant, credential = told.get("tenant"), told.get("credential")
+    if isinstance(tenant, str) and isinstance(credential, str):
+        return {"type": "credential", "name": credential, "uid": f"{tenant}/{credential}"}
+    return {"type": "settings", "name": "settings"}
 
 
 def _named(uid: str, name: str) -> _Part:

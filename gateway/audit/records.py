@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -29,3 +30,10 @@ def number_of(record: Record, key: str) -> int:
     """A whole number, 0 when there is none."""
     value = record.get(key)
     return value if type(value) is int else 0  # True is an int too
+
+
+def harmless(line: bytes, record: Record) -> bytes:
+    """A line as it stands; one that no gateway wrote so, with escapes for whatever a terminal may obey."""
+    if line.isascii() and line.find(b"\x7f") < 0:
+        return line
+    return json.dumps(record, separators=(",", ":")).encode("ascii")

@@ -19,7 +19,7 @@ COMMANDS = {
     "demo": "runs a whole gateway with an application behind it",
     "rehearse": "plays a client's calls against a gateway",
     "guard": "shows what is held, decides on it, and reports on it",
-    "audit": "proves that the audit log is as it was written",
+    "audit": "proves the audit log, searches it, and reports from it",
 }
 
 

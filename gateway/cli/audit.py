@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from gateway.cli import audit_report, audit_search
 from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
 from gateway.cli.holds import printable
 from gateway.journal import KeyUnusable
@@ -27,7 +28,11 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 @click.group(name="audit")
 def command() -> None:
-    """Proves that the audit log is as it was written."""
+    """Proves that the audit log is as it was written, searches it, and reports from it."""
+
+
+command.add_command(audit_search.command)
+command.add_command(audit_report.command)
 
 
 @command.command(name="verify", short_help="Proves that the log is as it was written.")

@@ -150,6 +150,8 @@ def printable(text: str) -> str:
 
     SECURITY: names come from the client; an escape sequence in one could rewrite what the operator decides on.
     """
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 

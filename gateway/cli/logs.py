@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from contextlib import suppress
@@ -68,12 +69,14 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
 
 
 def _written(line: dict[str, object]) -> str:
+    """ASCII: a user's name may hold what a terminal obeys, or what turns a line around."""
     with suppress(TypeError):  # a lone surrogate
         written = orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)
-        if len(written) <= _MAX_TEXT:  # so no text in it is longer
+        if len(written) <= _MAX_TEXT and written.isascii() and b"\x7f" not in written:  # so no text in it is longer
             return written.decode()
     harmless = {key: _harmless(value) if isinstance(value, str) else value for key, value in line.items()}
-    return orjson.dumps(harmless, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    read = orjson.loads(orjson.dumps(harmless, default=str, option=orjson.OPT_NON_STR_KEYS))
+    return json.dumps(read, separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
 def _harmless(text: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
@@ -46,17 +48,24 @@ class CursorFile:
         Raises:
             OSError: the last one stands, or this one does.
         """
-        self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-        try:
-            os.write(descriptor, json.dumps(asdict(position)).encode("ascii"))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        draft.replace(self.path)
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        save_whole(self.path, json.dumps(asdict(position)).encode("ascii"))
+
+
+def save_whole(path: Path, content: bytes) -> None:
+    """Put `content` in the place of a file's old one; it would survive a power cut once this returns.
+
+    Raises:
+        OSError: the old one stands, or the new one does.
+    """
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    with os.fdopen(os.open(draft, _ANEW, 0o640), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

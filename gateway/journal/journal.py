@@ -1,8 +1,7 @@
 """The journal's door for the event loop: lines are written in one thread, and whoever waits shares one sync.
 
 A disk takes as long to sync a hundred lines as one. So whatever is asked for while the thread is busy makes up the
-next batch, in the order in which it came; and under load a millisecond goes by between two, for each costs as much
-as the rest of a request.
+next batch, in the order in which it came; and under load a millisecond goes by between two (see `journal.pace`).
 """
 
 from __future__ import annotations
@@ -23,12 +22,13 @@ from gateway.journal.cursors import BEGINNING, Position
 from gateway.journal.disk import Disk
 from gateway.journal.files import Failure, Incident, LogFiles
 from gateway.journal.interrupted import Intent
+from gateway.journal.pace import Pace
 from gateway.journal.recovery import TornTail
 from gateway.journal.segments import Rotation
 
 log = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.001  # under load; a line that comes alone waits for nobody
+GATHER_SECONDS = 0.001
 
 
 class JournalUnavailable(Exception):
@@ -68,7 +68,8 @@ class Journal:
         self._files: LogFiles | None = None
         self._waiting: list[_Asked] = []
         self._under_way: list[_Asked] = []  # with the thread
-        self._gathering = False  # a batch of several is just over, so more of them will come
+        self._pace = Pace()
+        self._gathering = False  # a batch is just over, and lines come so fast that the next one shall be larger
         self._timer: asyncio.TimerHandle | None = None
         self._batches: SimpleQueue[list[_Asked] | None] = SimpleQueue()
 
@@ -146,6 +147,7 @@ class Journal:
 
     def _hand_over(self) -> None:
         self._under_way, self._waiting = self._waiting, []
+        self._pace.note(len(self._under_way), self._loop.time())
         self._batches.put(self._under_way)
 
     def _note_end(self, batch: list[_Asked], failure: Failure | None) -> None:
@@ -159,7 +161,7 @@ class Journal:
             else:
                 asked.on_record.set_exception(JournalUnavailable(failure.why))
         self._under_way = []
-        if len(batch) > 1 and self._files is not None:
+        if self._pace.is_fast and self._files is not None:
             self._gathering = True
             self._loop.call_later(GATHER_SECONDS, self._gathered)
         else:

@@ -128,7 +128,7 @@ class Metrics:
         self._audit_write.of[()].observe(seconds)
 
     def observe_suppressed(self) -> None:
-        """Count a stranger's refusal that gets no line of its own in the audit log."""
+        """Count a stranger's refusal or connection that gets no line of its own in the audit log."""
         self._suppressed[()] += 1
 
     def render(self) -> tuple[bytes, str]:
@@ -296,7 +296,9 @@ class Metrics:
             _OWN_SECONDS,
         )
         self._suppressed = _tally(
-            registry, "strangers_suppressed", "Refusals of strangers that are in the audit log as a count only."
+            registry,
+            "strangers_suppressed",
+            "Refusals and connections of strangers that are in the audit log as a count only.",
         )
         self._suppressed[()] = 0
         gauge = partial(Gauge, namespace=PREFIX, registry=registry)

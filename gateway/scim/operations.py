@@ -69,6 +69,7 @@ class Understanding:
     people: tuple[Who, ...] = ()  # of a group: the members that the request names
     resource_name: str | None = None  # the userName or displayName that it gives
     takes: Taking | None = None  # whose access; None when nobody loses any
+    changes: tuple[Change, ...] = ()  # all that it writes, with the values
 
     @property
     def writes(self) -> bool:
@@ -110,6 +111,7 @@ def understand(
         people=_people(address, changes, texts),
         resource_name=texts.get("userName") or texts.get("displayName"),
         takes=taken(method, address, changes),
+        changes=changes,
     )
 
 

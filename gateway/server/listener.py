@@ -85,7 +85,7 @@ class Listener:
         self._listening, self._server, self._context = listening, server, context
         self.handshakes: Counter[str] = Counter()  # "ok", or a failure's name
         self.rejected: Counter[str] = Counter()  # "connections"
-        self._under_way: dict[asyncio.Task[None], float] = {}  # handshakes, and when each began; the oldest first
+        self._under_way: dict[asyncio.Task[None], tuple[float, str]] = {}  # when each began, from where; oldest first
         self.proxy_headers: Counter[str] = Counter()  # "proxied", "local", "health-check", or why one was refused
         self.on_failure: Callable[[str, str], None] = lambda _address, _name: None  # never waits, never raises
         self._ending = False
@@ -102,7 +102,7 @@ class Listener:
                     accepted = await self._accept()
                     if accepted is not None:
                         task = handshakes.create_task(self._welcome(*accepted))
-                        self._under_way[task] = asyncio.get_running_loop().time()
+                        self._under_way[task] = asyncio.get_running_loop().time(), accepted[1]
                         task.add_done_callback(self._under_way.pop)
             finally:
                 self.accepting = False
@@ -128,12 +128,13 @@ class Listener:
         silent strangers as there are places close the door, and would lose a burst of clients.
         """
         while len(self._under_way) >= self._server.listen.max_handshakes:
-            oldest, began = next(iter(self._under_way.items()))
+            oldest, (began, address) = next(iter(self._under_way.items()))
             patience_seconds = began + PATIENCE_SECONDS - asyncio.get_running_loop().time()
             if patience_seconds > 0:
                 await asyncio.wait(self._under_way, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED)
                 continue
             self.handshakes["crowded-out"] += 1
+            self.on_failure(address, "crowded-out")
             oldest.cancel()
             await asyncio.wait((oldest,))
 
@@ -186,6 +187,7 @@ class Listener:
         address = plain_address(peer)
         if self._server.open_connections + self.handshakes_in_flight >= self._server.listen.max_connections:
             self.rejected["connections"] += 1
+            self.on_failure(address, "connections")
             return None
         if self._server.listen.proxy_protocol == "required" and address not in self._server.proxies:
             # SECURITY: whoever could announce an address could be anybody, and would get past `sources`.
@@ -202,7 +204,7 @@ class Listener:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if listen.proxy_protocol == "required":
                 announced = await receive_header(accepted, listen.handshake_seconds)
-                self.proxy_headers["proxied" if announced.address else "local"] += 1
+                self._note_announced(announced)
             map_next_buffers_apart()
             await loop.connect_accepted_socket(
                 partial(self._server, announced.address if announced else None),
@@ -223,6 +225,12 @@ class Listener:
         except asyncio.CancelledError:
             accepted.close()
             raise
+
+    def _note_announced(self, announced: Announced) -> None:
+        self.proxy_headers["proxied" if announced.address else "local"] += 1
+        task = asyncio.current_task()
+        if announced.address and task is not None:
+            self._under_way[task] = self._under_way[task][0], announced.address
 
     def _note_failure(self, error: OSError, address: str, announced: Announced | None) -> None:
         name = handshake_failure_name(error)

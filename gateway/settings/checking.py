@@ -6,6 +6,7 @@ To add a look: write a function, add it to LOOKS, add its tests. Every look alwa
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from gateway.settings.secrets import read_secret
 from gateway.settings.tokens import weakness, weakness_of_digest
 from gateway.settings.values import FeedCell, parse_source
 
+AUDIT_KEY_NAME = "audit-key.pem"  # as `journal.keys` makes it in the state directory
+GONE_ON_WITH = (".lock", "checkpoints", "reserve", "guard.sqlite3", "credentials-on-record.json")
 _AUDIT_KEY = "openssl genpkey -algorithm ed25519 makes one"
 
 Look = Callable[[Settings, float], Iterator[Problem]]
@@ -52,20 +55,16 @@ def upstream_files_are_good(settings: Settings, now: float) -> Iterator[Problem]
 
 
 def audit_key_is_good(settings: Settings, _now: float) -> Iterator[Problem]:
-    """A key that is named must be there: one made in its stead would sign what nobody can check."""
+    """A key that is named must be there: one made in its stead would sign what nobody can check.
+
+    Where none is named, the one of an earlier start must be a key still.
+    """
     key, file = "audit.key_file", settings.audit.key_file
-    if file is None:
-        return
-    try:
-        private = load_pem_private_key(file.read_bytes(), None)
-    except OSError as error:
-        yield Problem(key, f"{file} cannot be read: {error.strerror}")
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        yield Problem(key, f"{file} holds no private key in PEM without a password; {_AUDIT_KEY}")
-    else:
-        if not isinstance(private, Ed25519PrivateKey):
-            yield Problem(key, f"{file} holds a key of another kind than Ed25519; {_AUDIT_KEY}")
+    if file is not None:
+        yield from _is_signing_key(key, file)
         yield from _is_private(key, file)
+    elif _is_there(made := settings.gateway.state_directory / AUDIT_KEY_NAME):
+        yield from _is_signing_key("gateway.state_directory", made)
 
 
 def syslog_files_are_good(settings: Settings, now: float) -> Iterator[Problem]:
@@ -129,19 +128,15 @@ def feeds_are_usable(settings: Settings, _now: float) -> Iterator[Problem]:
 
 
 def directories_are_usable(settings: Settings, _now: float) -> Iterator[Problem]:
-    """State and audit directories exist and can be written to, or can be made."""
+    """State and audit directories, and what an earlier run left there, can be written to, or can be made."""
     for key, directory in (
         ("gateway.state_directory", settings.gateway.state_directory),
         ("audit.directory", settings.audit.directory),
     ):
-        if directory.exists() and not directory.is_dir():
-            yield Problem(key, f"{directory} is not a directory")
-            continue
-        nearest = next(parent for parent in (directory, *directory.parents) if parent.exists())
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            yield Problem(key, f"{nearest} cannot be written to by this user; mkdir and chown {directory}")
-        elif directory.exists() and directory.stat().st_mode & stat.S_IWOTH:
-            yield Problem(key, f"{directory} can be written to by everybody; chmod 750 {directory}")
+        try:
+            yield from _directory_is_usable(key, directory)
+        except PermissionError:
+            yield Problem(key, f"{directory} cannot be reached by this user: a directory above it is closed to it")
 
 
 LOOKS: tuple[Look, ...] = (
@@ -172,6 +167,63 @@ def _is_private(key: str, file: Path) -> Iterator[Problem]:
     allowed = 0o740 if found.st_uid == 0 and found.st_gid != 0 else 0o700
     if mode & ~allowed & 0o777 and file.is_file():
         yield Problem(key, f"{file} is readable by others (mode {mode:o}); chmod 600 {file}")
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except PermissionError:
+        return False  # said of its directory
+
+
+def _is_signing_key(key: str, file: Path) -> Iterator[Problem]:
+    try:
+        private = load_pem_private_key(file.read_bytes(), None)
+    except OSError as error:
+        yield Problem(key, f"{file} cannot be read: {error.strerror}")
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        yield Problem(key, f"{file} holds no private key in PEM without a password; {_AUDIT_KEY}")
+    else:
+        if not isinstance(private, Ed25519PrivateKey):
+            yield Problem(key, f"{file} holds a key of another kind than Ed25519; {_AUDIT_KEY}")
+
+
+def _directory_is_usable(key: str, directory: Path) -> Iterator[Problem]:
+    if directory.is_symlink() and not directory.exists():
+        yield Problem(key, f"{directory} is a link to what is not there; make that, or remove the link")
+        return
+    if directory.exists() and not directory.is_dir():
+        yield Problem(key, f"{directory} is not a directory")
+        return
+    nearest = next(parent for parent in (directory, *directory.parents) if parent.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        yield Problem(key, f"{nearest} cannot be written to by this user; mkdir and chown {directory}")
+    elif nearest != directory:
+        return
+    elif directory.stat().st_mode & stat.S_IWOTH:
+        yield Problem(key, f"{directory} can be written to by everybody; chmod 750 {directory}")
+    elif (foreign := _foreign_file(directory)) is not None:
+        text = (
+            f"{foreign} is closed to this user, as a run by another one leaves it; chown -R {_own_name()} {directory}"
+        )
+        yield Problem(key, text)
+
+
+def _foreign_file(directory: Path) -> Path | None:
+    """A file that the instance goes on with and cannot; of the log's old files none is written any more."""
+    segments = sorted(directory.glob("*.jsonl"))
+    readable, writable = os.R_OK, os.R_OK | os.W_OK
+    needed = [(file, readable) for file in segments[:-1]] + [(file, writable) for file in segments[-1:]]
+    needed += [(directory / name, writable) for name in GONE_ON_WITH]
+    closed = (file for file, access in needed if not os.access(file, access) and file.exists())
+    return next(closed, None)
+
+
+def _own_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's user has no entry
+        return str(os.geteuid())
 
 
 def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:

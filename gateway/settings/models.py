@@ -25,6 +25,7 @@ from gateway.settings.values import (
     PlainPath,
     ProxyNetwork,
     PublicUrl,
+    RecordedAttribute,
     ServerAddress,
     SettingsPath,
     Source,
@@ -50,6 +51,7 @@ __all__ = [
     "StdoutSection",
     "SyslogSection",
     "Tenant",
+    "TenantAuditSection",
 ]
 
 Facility = Literal[
@@ -244,6 +246,16 @@ class GuardSection(_Section):
     )
 
 
+class TenantAuditSection(_Section):
+    """[tenants.NAME.audit]: what the record holds beside names of attributes."""
+
+    values: tuple[RecordedAttribute, ...] = Field(
+        (),
+        max_length=64,
+        description='Attributes whose written values go on record, such as "title" or "department"; never secrets.',
+    )
+
+
 class LimitsSection(_Section):
     """[tenants.NAME.limits]; generous on purpose, for Okta comes in bursts."""
 
@@ -367,6 +379,7 @@ class Tenant(_Section):
     )
     limits: LimitsSection = LimitsSection()
     guard: GuardSection = GuardSection()
+    audit: TenantAuditSection = TenantAuditSection()
 
 
 class SourceFeed(_Section):

@@ -26,6 +26,22 @@ _ORIGIN = re.compile(r"(https?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]
 _HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*):([0-9]{1,5})")
 _FEED_CELL = re.compile(r"([a-z0-9]+(?:[_-][a-z0-9]+)*):([A-Za-z0-9._-]+)")
 _OPERATIONS = re.compile(r"\*|[a-z]+(?:\.[a-z]+)*(?:\.\*)?")
+_ATTRIBUTE = re.compile(
+    r"(?:urn:[a-z0-9][a-z0-9:._-]*:)?[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?", re.IGNORECASE | re.ASCII
+)
+_SCHEMA = re.compile(r"urn:.*:[0-9.]+:[^:.]+", re.IGNORECASE)
+_SECRETS = (
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "certificate",
+    "x509",
+    "apikey",
+    "privatekey",
+)
 _EXTENSION = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 _CORE_ENDPOINTS = frozenset(
     {"users", "groups", "me", "serviceproviderconfig", "serviceproviderconfigs", "schemas", "resourcetypes", "bulk"}
@@ -248,6 +264,26 @@ def _extension_is_an_endpoint(name: str) -> str:
     return name
 
 
+def names_a_secret(attribute: str) -> bool:
+    """Whether an attribute's name, in any spelling and below any schema, is that of a password, token, key or
+    certificate."""
+    plain = attribute.lower().replace("-", "").replace("_", "")
+    return any(word in plain for word in _SECRETS)
+
+
+def _attribute_may_be_on_record(name: str) -> str:
+    if not _ATTRIBUTE.fullmatch(name) or _SCHEMA.fullmatch(name):
+        msg = (
+            'must be an attribute such as "title", "name.familyName", or one after its schema\'s URN, '
+            'such as "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"'
+        )
+        raise ValueError(msg)
+    if names_a_secret(name):
+        msg = "must name no secret: values of passwords, tokens, keys and certificates never go on record; remove it"
+        raise ValueError(msg)
+    return name
+
+
 def _web_url_can_be_posted_to(url: str) -> str:
     origin, slash, path = _split_path(url)
     if _ORIGIN.fullmatch(origin) is None or not _URL_PATH.fullmatch(slash + path):
@@ -267,4 +303,5 @@ WebUrl = Annotated[str, AfterValidator(_web_url_can_be_posted_to)]
 Source = Annotated[str, AfterValidator(_source_can_be_read)]
 ProxyNetwork = Annotated[str, AfterValidator(_proxies_are_a_network)]
 OperationPattern = Annotated[str, AfterValidator(_pattern_names_operations)]
+RecordedAttribute = Annotated[str, AfterValidator(_attribute_may_be_on_record)]
 Extension = Annotated[str, AfterValidator(_extension_is_an_endpoint)]

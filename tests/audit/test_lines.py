@@ -13,11 +13,24 @@ from hypothesis import strategies as st
 
 from gateway.audit import lines
 from gateway.audit.chain import Link, linked
-from gateway.exchange import Answer, Attempt, Delivery, Judgement, RequestId, Stage, Trail, Unparsed, Verdict
+from gateway.exchange import (
+    Answer,
+    Attempt,
+    Delivery,
+    Judgement,
+    Operation,
+    RequestId,
+    Stage,
+    Trail,
+    Unparsed,
+    Verdict,
+)
 from gateway.refusal import Reason, Refusal
+from gateway.scim.addresses import Address, Kind
+from gateway.scim.documents import Document
 from gateway.scim.operations import Who
 from tests import worlds
-from tests.audit import trails
+from tests.audit import schema, trails
 
 intent = partial(lines.intent_line, now=worlds.NOW, instance="gw-1")
 outcome = partial(lines.outcome_line, now=worlds.NOW, instance="gw-1")
@@ -31,6 +44,7 @@ def read(line: bytes) -> dict[str, Any]:
     assert line.count(b"\n") == 1
     record = json.loads(line)
     assert isinstance(record, dict)
+    schema.check(record)
     return record
 
 
@@ -67,6 +81,19 @@ def test_an_intent_says_who_wants_what_of_whom() -> None:
     }
 
 
+def test_values_are_told_where_the_tenant_wants_them() -> None:
+    write = trails.write(values=(("title", "CTO"), ("department", None), ("custom", 7), ("title", "\u202eOTC\n")))
+    line = intent(trails.served(operation=write))
+
+    assert read(line)["values"] == [
+        {"attribute": "title", "value": "CTO"},
+        {"attribute": "department", "value": None},
+        {"attribute": "custom", "value": 7},
+        {"attribute": "title", "value": "\u202eOTC\n"},
+    ]
+    assert set(line[:-1]) <= PRINTABLE
+
+
 @pytest.mark.parametrize("flag", ["aadOptscim062020", "AzureAdScimPatch2017", "AzureAdScimPatch062020"])
 def test_how_entra_was_told_to_spell_a_patch_is_on_record(flag: str) -> None:
     request = worlds.request(target=f"{worlds.PATH}/Users?{flag}&filter=userName%20eq%20%22ada%22")
@@ -84,6 +111,66 @@ def test_an_outcome_says_what_the_client_got_and_what_is_known_of_the_upstream()
     assert record["seconds"] == {"identify": 0.0001, "forward": 0.0025}
     assert (record["bytes_in"], record["bytes_out"]) == (0, 11)
     assert "reason" not in record
+
+
+def create(name: str, address: Address, people: tuple[Who, ...] = ()) -> Operation:
+    return trails.operation(name, method="POST", address=address, writes=True, people=people)
+
+
+def test_the_outcome_of_a_create_ties_the_clients_names_to_the_applications_id() -> None:
+    user = create("user.create", Address(Kind.USERS, "Users"), (Who(None, "ada@example.com", "00u1"),))
+    trail = trails.served(operation=user, delivery=trails.delivered(201, document={"id": "17", "userName": "ADA"}))
+
+    assert read(outcome(trail))["people"] == [{"id": "17", "userName": "ada@example.com", "externalId": "00u1"}]
+    assert read(outcome(trail))["resource_id"] == "17"
+
+
+def test_a_created_group_is_known_by_its_id_and_is_nobody() -> None:
+    group = create("group.create", Address(Kind.GROUPS, "Groups"))
+    trail = trails.served(operation=group, delivery=trails.delivered(201, document={"id": "g7", "userName": "odd"}))
+    record = read(outcome(trail))
+
+    assert record["resource_id"] == "g7"
+    assert "people" not in record
+
+
+def test_the_outcome_of_a_write_names_the_user_as_the_answer_does() -> None:
+    document: Document = {"id": "1", "userName": "ada@example.com", "externalId": "00u1"}
+    record = read(
+        outcome(
+            trails.served(operation=trails.write(people=(Who("1"),)), delivery=trails.delivered(200, document=document))
+        )
+    )
+
+    assert record["people"] == [document]
+    assert "resource_id" not in record
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delivery": trails.delivered(409, document={"id": "2", "userName": "bob"})},
+        {"delivery": trails.delivered(500, document={"id": "2", "userName": "bob"})},
+        {"delivery": trails.undelivered(Stage.SENT)},
+        {"delivery": trails.delivered(201)},
+        {"delivery": None},
+    ],
+)
+def test_an_answer_to_what_was_not_executed_tells_of_nobody(changes: dict[str, Any]) -> None:
+    user = create("user.create", Address(Kind.USERS, "Users"), (Who(None, "ada"),))
+    record = read(outcome(trails.served(operation=user, **changes)))
+
+    assert record["people"] == [{"userName": "ada"}]
+    assert "resource_id" not in record
+
+
+def test_whom_a_read_found_is_not_told() -> None:
+    found = trails.delivered(200, document={"id": "1", "userName": "ada@example.com"})
+    record = read(outcome(trails.served(operation=trails.operation(people=(Who("1"),)), delivery=found)))
+    search = trails.operation("user.search", method="POST", address=Address(Kind.USERS, "Users"))
+
+    assert record["people"] == [{"id": "1"}]
+    assert "resource_id" not in read(outcome(trails.served(operation=search, delivery=found)))
 
 
 def test_an_unavailable_upstream_is_told_with_its_reason_although_nothing_was_refused() -> None:
@@ -205,6 +292,7 @@ def the_longest(text: str) -> Trail:
         people=(Who(text, text, text),) * 300,
         attributes=(text,) * 300,
         dropped=(text,) * 300,
+        values=((text, text),) * 300,
         resource_name=text,
     )
     refusal = Refusal(Reason.JSON_MALFORMED, note=text)
@@ -219,7 +307,7 @@ def test_no_line_is_longer_than_the_limit(text: str) -> None:
     line = linked(Link(10**18 - 1), [outcome(the_longest(text))])[0]
 
     assert len(line) <= lines.MAX_LINE_BYTES
-    assert read(line)["people_total"] == 300
+    assert read(line)["people_total"] == read(line)["values_total"] == 300
 
 
 @given(ANY_TEXT)

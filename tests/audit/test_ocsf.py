@@ -1,4 +1,8 @@
-"""What the published classes of OCSF 1.4 require is there, and nothing of a line is lost."""
+"""Every event is one that OCSF 1.4's published schema takes, and nothing of a line is lost.
+
+The schema is the one of ocsf-json-schema, which brings schema.ocsf.io's own files. py-ocsf-models 0.10 has no class but
+findings, asks of a user what the schema leaves open (an account), and pins another email-validator than the lock.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from gateway.audit import lines
 from gateway.audit.chain import Link, linked
@@ -19,36 +25,24 @@ from gateway.refusal import Reason
 from gateway.scim.addresses import Address, Kind
 from gateway.scim.operations import NAMES, Who
 from tests import worlds
-from tests.audit import trails
+from tests.audit import schema, trails
 
-# schema.ocsf.io: the base event's required attributes, and what each class adds to them.
-BASE = {"activity_id": int, "category_uid": int, "class_uid": int, "metadata": dict, "severity_id": int, "time": int,
-        "type_uid": int}  # fmt: skip
-OF_CLASS: dict[int, dict[str, type]] = {
-    0: {},
-    3001: {"user": dict},
-    3002: {"user": dict, "service": dict},
-    3006: {"group": dict},
-    6003: {"actor": dict, "api": dict, "src_endpoint": dict},
-}
-ACTIVITIES = {
-    0: {99},
-    3001: {*range(1, 13), 99},
-    3002: {*range(1, 7), 99},
-    3006: {*range(1, 9), 99},
-    6003: {1, 2, 3, 4, 99},
-}
-ONE_OF = {
-    "user": ("account", "name", "uid"),
-    "group": ("name", "uid"),
-    "service": ("name", "uid"),
-    "src_endpoint": ("ip", "name", "uid", "hostname"),
-    "actor": ("user", "app_name"),
-}
+SCHEMA = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.4.0"))  # as schema.ocsf.io publishes it
+CLASSES = (0, 3001, 3002, 3004, 3006, 4001, 6003)
+
+
+def validator(class_uid: int) -> Draft202012Validator:
+    name = SCHEMA.lookup_class_name_from_uid(class_uid=class_uid)
+    return Draft202012Validator(SCHEMA.get_class_schema(class_name=name, profiles=[]))
+
+
+VALIDATORS = {class_uid: validator(class_uid) for class_uid in CLASSES}
 
 
 def numbered(line: bytes) -> bytes:
-    return linked(Link(6), [line])[0].rstrip(b"\n")
+    whole = linked(Link(6), [line])[0].rstrip(b"\n")
+    schema.check(json.loads(whole))
+    return whole
 
 
 def outcome(**changes: Any) -> bytes:
@@ -60,17 +54,14 @@ def refused(reason: Reason) -> bytes:
 
 
 def event_of(line: bytes) -> dict[str, Any]:
-    """The event, with all that its class requires."""
+    """The event, which the published schema of its class takes as it is: nothing missing, nothing beyond."""
     event: dict[str, Any] = json.loads(ocsf_event(line))
-    required = BASE | OF_CLASS[event["class_uid"]]
-    assert {key: type(event.get(key)) for key in required} == required
+    VALIDATORS[event["class_uid"]].validate(event)
     assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
     assert event["category_uid"] == event["class_uid"] // 1000
-    assert event["activity_id"] in ACTIVITIES[event["class_uid"]]
+    assert event["activity_id"] != 0
     assert event["activity_id"] != 99 or event["class_uid"] == 0 or event["activity_name"]
     assert event["metadata"]["version"] == "1.4.0"
-    assert set(event["metadata"]["product"]) == {"name", "vendor_name"}
-    assert all(set(event[part]) & set(keys) for part, keys in ONE_OF.items() if part in event)
     return event
 
 
@@ -121,6 +112,43 @@ def test_the_beginning_of_a_file_is_no_failure() -> None:
     assert (event["type_uid"], event["activity_name"], event["status_id"]) == (600399, "segment", 1)
 
 
+@pytest.mark.parametrize(
+    ("failure", "type_uid"),
+    [("not-tls", 400104), ("timeout", 400104), ("connections", 400105), ("crowded-out", 400105)],
+)
+def test_a_connection_that_came_to_nothing_failed_or_was_refused(failure: str, type_uid: int) -> None:
+    event = event_of(numbered(lines.connection_line("203.0.113.9", failure, now=worlds.NOW, instance="gw-1")))
+
+    assert (event["type_uid"], event["status_id"], event["status_detail"]) == (type_uid, 2, failure)
+    assert event["src_endpoint"] == {"ip": "203.0.113.9"}
+
+
+@pytest.mark.parametrize(
+    ("notice", "type_uid", "entity"),
+    [
+        ("credential-added", 300401, "jira/okta"),
+        ("credential-changed", 300403, "jira/okta"),
+        ("credential-removed", 300404, "jira/okta"),
+        ("reload", 300403, None),
+        ("start", 600399, None),
+    ],
+)
+def test_what_becomes_of_credentials_and_settings_is_a_managed_entitys(
+    notice: str, type_uid: int, entity: str | None
+) -> None:
+    details = {"tenant": "jira", "credential": "okta"} if entity else {"settings": "0123456789abcdef"}
+    event = event_of(numbered(lines.notice_line(notice, details, now=worlds.NOW, instance="gw-1")))
+
+    assert (event["type_uid"], event.get("entity", {}).get("uid")) == (type_uid, entity)
+
+
+def test_a_created_group_has_the_id_that_the_application_gave() -> None:
+    group = trails.operation("group.create", method="POST", address=Address(Kind.GROUPS, "Groups"), writes=True)
+    event = event_of(outcome(operation=group, delivery=trails.delivered(201, document={"id": "g7"})))
+
+    assert event["group"] == {"uid": "g7"}
+
+
 def test_an_interrupted_write_may_be_a_change() -> None:
     intent = json.loads(lines.intent_line(trail_of("user.deactivate"), now=worlds.NOW, instance="gw-1"))
     event = event_of(numbered(lines.interrupted_line(intent, now=worlds.NOW, instance="gw-1")))
@@ -167,7 +195,7 @@ def test_a_write_whose_end_nobody_knows_is_neither_success_nor_failure() -> None
 def test_what_is_no_operation_has_an_event_too() -> None:
     unparsed = Unparsed(worlds.request().id, 1.0, "198.51.100.7", Reason.HEAD_MALFORMED, "no head")
     for line in (
-        lines.notice_line("start", {"version": "1"}, now=worlds.NOW, instance="gw-1"),
+        lines.notice_line("stop", {}, now=worlds.NOW, instance="gw-1"),
         lines.segment_line(2, 7, Tree(), now=worlds.NOW, instance="gw-1"),
         lines.suppressed_line("other", 3, now=worlds.NOW, instance="gw-1"),
         lines.unparsed_line(unparsed, now=worlds.NOW, instance="gw-1"),
@@ -177,10 +205,10 @@ def test_what_is_no_operation_has_an_event_too() -> None:
 
 VALUES = st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), st.lists, max_leaves=4)
 KEYS = ("seq", "time", "event", "operation", "status", "reason", "people", "resource", "address", "credential",
-        "instance", "notice", "prev", "checkpoint", "unmapped", "outcome")  # fmt: skip
+        "instance", "notice", "details", "failure", "prev", "checkpoint", "unmapped", "outcome")  # fmt: skip
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES))
 def test_whatever_a_line_holds_its_event_is_whole(record: dict[str, Any]) -> None:
     event = event_of(orjson.dumps(record))
@@ -197,6 +225,37 @@ def test_what_is_no_line_of_ours_is_kept_as_it_is(line: bytes) -> None:
 
     assert event["class_uid"] == 0
     assert event["raw_data"] == line.decode("utf-8", "backslashreplace")
+
+
+@pytest.mark.parametrize(
+    ("address", "endpoint"),
+    [
+        ("203.0.113.9", {"ip": "203.0.113.9"}),
+        ("2001:db8::1", {"ip": "2001:db8::1"}),
+        ("2001:db8::/64", {"name": "2001:db8::/64"}),
+        ("other", {"name": "other"}),
+        ("unknown", {"name": "unknown"}),
+    ],
+)
+def test_what_is_no_address_is_a_name(address: str, endpoint: dict[str, str]) -> None:
+    line = lines.suppressed_line(address, 3, now=worlds.NOW, instance="gw-1")
+
+    assert event_of(numbered(line))["src_endpoint"] == endpoint
+
+
+def test_the_longest_texts_have_their_place() -> None:
+    text = "a" * 5000
+    write = trails.write(
+        people=(Who(text, text, text),), resource_name=text, address=Address(Kind.USERS, "Users", text)
+    )
+    event_of(outcome(operation=write))
+    event_of(
+        numbered(
+            lines.outcome_line(
+                trails.turned_away(request=worlds.request(target="/" + text, method=text)), now=0, instance="gw-1"
+            )
+        )
+    )
 
 
 def test_an_event_is_one_line_of_plain_text() -> None:

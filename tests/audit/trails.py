@@ -8,6 +8,7 @@ from typing import Any
 from gateway.exchange import Answer, Attempt, Delivery, Operation, Stage, Trail, UpstreamAnswer
 from gateway.refusal import Reason, Refusal
 from gateway.scim.addresses import Address, Kind
+from gateway.scim.documents import Document
 from gateway.scim.operations import Who
 from tests import worlds
 
@@ -32,9 +33,9 @@ def write(**changes: Any) -> Operation:
     return operation("user.deactivate", **(plain | changes))
 
 
-def delivered(status: int = 200, reason: Reason | None = None) -> Delivery:
+def delivered(status: int = 200, reason: Reason | None = None, document: Document | None = None) -> Delivery:
     """One attempt that was answered."""
-    answer = UpstreamAnswer(status, {}, b'{"id": "1"}')
+    answer = UpstreamAnswer(status, {}, b'{"id": "1"}', document)
     return Delivery((Attempt(NODE, 0.002, Stage.ANSWERED, status),), answer, reason)
 
 

@@ -10,10 +10,12 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 from tests.bench.decisions import decisions
-from tests.bench.load import LoadFailed, latencies, percentile, saturate, syncs
+from tests.bench.load import LoadFailed, latencies, patch_latencies, percentile, saturate, syncs
+from tests.bench.logs import logs
 from tests.bench.memory import fail_handshakes, hold_connections
 from tests.bench.processes import OTHER_CORE, SYSTEM_CORE
 from tests.bench.profiling import profile
@@ -38,6 +40,10 @@ def main(words: list[str] | None = None) -> int:
     if chosen.guard:
         _say(decisions())
         return 0
+    if chosen.audit:
+        with TemporaryDirectory(prefix="audit-", dir=_built()) as directory:
+            _say(logs(Path(directory)))
+        return 0
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         _prepare()
@@ -61,6 +67,7 @@ def _options(words: list[str] | None) -> Namespace:
     parser.add_argument("--seconds", type=int, default=6, help="of each measurement (default: %(default)s)")
     parser.add_argument("--profile", action="store_true", help="show where the gateway's time goes, measure nothing")
     parser.add_argument("--guard", action="store_true", help="time the guard's decision by itself, and nothing else")
+    parser.add_argument("--audit", action="store_true", help="time verify and search on a large audit log alone")
     parser.add_argument("--patches", type=int, default=0, help="of a hundred requests of a profile (default: GETs)")
     chosen = parser.parse_args(words)
     chosen.only = chosen.only.split(",")
@@ -69,6 +76,11 @@ def _options(words: list[str] | None) -> Namespace:
     if chosen.rounds < 1 or chosen.seconds < 1:
         parser.error("a round and a second at least")
     return chosen
+
+
+def _built() -> Path:
+    BUILD.mkdir(exist_ok=True)
+    return BUILD
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -81,8 +93,7 @@ def _prepare() -> None:
     Raises:
         Unsuitable: says what is missing.
     """
-    BUILD.mkdir(exist_ok=True)
-    if (kind := file_system(BUILD, Path("/proc/self/mounts").read_text(encoding="utf-8"))) in IN_MEMORY:
+    if (kind := file_system(_built(), Path("/proc/self/mounts").read_text(encoding="utf-8"))) in IN_MEMORY:
         raise Unsuitable(f"{BUILD} is on {kind}: an audit log in memory costs nothing, so nothing would be measured")
     if not {SYSTEM_CORE, OTHER_CORE} <= os.sched_getaffinity(0):
         raise Unsuitable("two cores are needed: one for what is measured, one for the load")
@@ -138,7 +149,7 @@ def _sample(name: str, shared: Bench, seconds: int) -> Sample:
             sample[f"{prefix}core_taken_by_others"] = found.taken
         took = latencies(system, shared.programs, shared.directory, seconds)
         sample |= {"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99)}
-        took = latencies(system, shared.programs, shared.directory, seconds, patches=True)
+        took = patch_latencies(system, shared.programs, shared.directory, seconds)
         sample["patch_p99_ms"] = percentile(took, 0.99)
         sample["fdatasync_p99_ms"] = percentile(syncs(shared.directory), 0.99)
     return sample

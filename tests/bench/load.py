@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,10 +87,8 @@ def parse_wrk(output: str) -> Load:
     return Load(summary["requests"], summary["microseconds"] / 1e6, bad)
 
 
-def latencies(
-    system: System, programs: Programs, directory: Path, seconds: int, *, patches: bool = False
-) -> list[float]:
-    """Milliseconds that GETs, or PATCHes, took at RATE requests a second; wrk holds no rate, and h2load mixes nothing.
+def latencies(system: System, programs: Programs, directory: Path, seconds: int) -> list[float]:
+    """Milliseconds that GETs took at RATE requests a second; wrk holds no rate.
 
     Its connections tick together, so requests come in small bursts: up to RATE_CONNECTIONS at once.
 
@@ -97,17 +96,49 @@ def latencies(
         LoadFailed: when one was not answered 200.
     """
     log = directory / "h2load.log"
+    words = (f"-c{RATE_CONNECTIONS}", "--rps", str(RATE // RATE_CONNECTIONS), *_targets(system, range(1, 101)))
+    found = _h2load([_h2load_command(programs, log, seconds, words)], [log], seconds)
+    return _enough(found, system, seconds)
+
+
+def patch_latencies(system: System, programs: Programs, directory: Path, seconds: int) -> list[float]:
+    """The same for PATCHes. Each connection is a program of its own: those of one ask for the same user at once, and
+    would wait for their turn.
+    """
+    body = directory / "patch.json"
+    body.write_text(PATCH)
+    logs = [directory / f"h2load-{number}.log" for number in range(RATE_CONNECTIONS)]
+    fields = ("-H", ":method: PATCH", "-H", "Content-Type: application/scim+json")
+    how = ("-c1", "--rps", str(RATE // RATE_CONNECTIONS), f"--data={body}", *fields)
+    commands = [
+        _h2load_command(programs, log, seconds, (*how, *_targets(system, range(number * 10, number * 10 + 10))))
+        for number, log in enumerate(logs)
+    ]
+    return _enough(_h2load(commands, logs, seconds), system, seconds)
+
+
+def _targets(system: System, users: range) -> list[str]:
+    return [f"{system.url}{PATH}/Users/{number:06}" for number in users]
+
+
+def _h2load_command(programs: Programs, log: Path, seconds: int, words: Sequence[str]) -> tuple[str, ...]:
     log.unlink(missing_ok=True)
-    words = ("--h1", "-t1", f"-c{RATE_CONNECTIONS}", "--rps", str(RATE // RATE_CONNECTIONS), f"--duration={seconds}")
-    fields = ["-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/scim+json"]
-    if patches:
-        body = directory / "patch.json"
-        body.write_text(PATCH)
-        fields += ["-H", ":method: PATCH", "-H", "Content-Type: application/scim+json", f"--data={body}"]
-    targets = [f"{system.url}{PATH}/Users/{number:06}" for number in range(1, 101)]
-    _run((*programs.h2load, *words, "--warm-up-time=1", *fields, f"--log-file={log}", *targets), seconds, os.environ)
-    found = parse_h2load(log.read_text(encoding="ascii"))
-    log.unlink()
+    fields = ("-H", f"Authorization: Bearer {TOKEN}", "-H", "Accept: application/scim+json")
+    how = ("--h1", "-t1", f"--duration={seconds}", "--warm-up-time=1", f"--log-file={log}")
+    return (*programs.h2load, *how, *fields, *words)
+
+
+def _h2load(commands: Sequence[tuple[str, ...]], logs: Sequence[Path], seconds: int) -> list[float]:
+    with ThreadPoolExecutor(len(commands)) as threads:
+        for run in [threads.submit(_run, command, seconds, os.environ) for command in commands]:
+            run.result()
+    found = [took for log in logs for took in parse_h2load(log.read_text(encoding="ascii"))]
+    for log in logs:
+        log.unlink()
+    return found
+
+
+def _enough(found: list[float], system: System, seconds: int) -> list[float]:
     if len(found) < 0.9 * RATE * seconds:
         raise LoadFailed(f"{system.name}: {len(found)} answers in {seconds} s, at {RATE} a second")
     return found

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from gateway.cli.logs import GatheringHandler, JsonFormatter
 
-ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=())).map(lambda text: text + "\udce9\r\n\u2028")
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=())).map(
+    lambda text: text + "\udce9\r\n\u2028\x7f\x9b2J\u202e"
+)
 
 
 def formatted(message: str, **extra: Any) -> str:
@@ -38,7 +40,8 @@ def test_whatever_is_logged_is_one_line(text: str) -> None:
     line = formatted(text, method=text)
 
     assert len(line.split("\n")) == len(line.split("\r")) == 1
-    line.encode()
+    assert line.isascii()
+    assert line.isprintable()
     assert set(json.loads(line)) == {"time", "level", "logger", "message", "method"}
 
 

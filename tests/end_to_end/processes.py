@@ -47,7 +47,7 @@ class Served:
             while line := await self.process.stdout.readline():
                 record: dict[str, Any] = json.loads(line)
                 self.said.append(record)
-                if text in record["message"]:
+                if text in record.get("message", ""):  # an event of the audit log has none
                     return record
         raise AssertionError(f"it never said {text!r}: {self.said}")
 

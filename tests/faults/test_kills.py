@@ -78,7 +78,8 @@ def assert_on_record(directory: Path, node: Node, done: dict[str, int]) -> None:
     assert set(done) <= set(outcomes)
     assert {outcomes[act][0].told["outcome"] for act in done} == {"executed"}
     assert {len(told) for event in lines.values() for told in event.values()} == {1}, "told twice"
-    assert set(intents) == set(outcomes) | set(interrupted)
+    assert set(intents) - set(outcomes) - set(interrupted) == set()
+    assert {outcomes[other][0].told["outcome"] for other in set(outcomes) - set(intents)} <= {"not-executed"}
     assert not set(outcomes) & set(interrupted)
     assert interrupted, "no kill fell between an intent and its outcome"
     assert torn, "no kill fell into a write"

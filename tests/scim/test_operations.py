@@ -23,7 +23,7 @@ BO = "b2d9d0b4-33c1-4a0f-8a43-0e0c8a3b7f02"
 
 def judge(method: str, path: str, document: Document | None = None) -> Understanding:
     """All but whose access it takes: test_access.py judges that."""
-    return replace(understand(method, read_address(path, ("Roles",)), document), takes=None)
+    return replace(understand(method, read_address(path, ("Roles",)), document), takes=None, changes=())
 
 
 def patched(*operations: JsonValue) -> Document:

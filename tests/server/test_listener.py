@@ -67,11 +67,14 @@ async def test_a_failed_handshake_has_a_name_and_an_address(tmp_path: Path) -> N
 
 
 async def test_connections_are_capped_and_service_returns_when_one_ends(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
     async with served(tmp_path, max_connections=2) as it:
+        it.listener.on_failure = lambda address, name: told.append((address, name))
         first, second = await it.connect(), await it.connect()
         with pytest.raises(OSError, match=r".*"):
             await it.connect()
         assert it.listener.rejected["connections"] == 1
+        assert told == [("127.0.0.1", "connections")]
         first[1].close()
         await first[1].wait_closed()
         await until(lambda: it.server.open_connections == 1)
@@ -83,12 +86,15 @@ async def test_connections_are_capped_and_service_returns_when_one_ends(tmp_path
 
 
 async def test_a_handshake_that_dawdles_while_others_wait_is_cut_off(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
     async with served(tmp_path, max_handshakes=2) as it:
+        it.listener.on_failure = lambda address, name: told.append((address, name))
         strangers = [await asyncio.open_connection("127.0.0.1", it.listener.port) for _ in range(2)]
         await until(lambda: it.listener.handshakes_in_flight == 2)
 
         assert b"200 OK" in await it.say(GET)
         assert it.listener.handshakes["crowded-out"] == 1
+        assert told == [("127.0.0.1", "crowded-out")]
         assert it.listener.handshakes_in_flight <= 1
         for _, writer in strangers:
             writer.close()

@@ -210,6 +210,19 @@ async def test_a_failed_handshake_is_the_announced_clients(tmp_path: Path) -> No
     assert told == [("203.0.113.9", "not-tls"), ("127.0.0.1", "not-tls"), ("203.0.113.9", "reset")]
 
 
+async def test_whoever_is_crowded_out_is_the_announced_client(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
+    async with served(tmp_path, None, max_handshakes=1, **BEHIND) as it:
+        it.listener.on_failure = lambda address, failure: told.append((address, failure))
+        _, writer = await asyncio.open_connection("127.0.0.1", it.listener.port)
+        writer.write(V1)
+        await until(lambda: it.listener.proxy_headers)
+
+        assert b"200 OK" in await asyncio.to_thread(visit, it, LOCAL)
+        assert told == [("203.0.113.9", "crowded-out")]
+        writer.close()
+
+
 async def test_without_the_setting_a_header_is_no_tls(tmp_path: Path) -> None:
     async with served(tmp_path, trusted_proxies=["127.0.0.1"]) as it:
         await say(it, V1)

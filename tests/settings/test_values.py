@@ -201,3 +201,34 @@ def test_a_relative_path_starts_at_the_settings_file(written: str, found: str) -
     raw = {"path": "/scim/a/v2", "upstream": [UPSTREAM], "upstream_token_file": written}
 
     assert Tenant.model_validate(raw, context={"directory": Path("/etc/x")}).upstream_token_file == Path(found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["title", "name.familyName", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager", "custom_1"],
+)
+def test_an_attribute_may_go_on_record(name: str) -> None:
+    assert tenant(audit={"values": [name]}).audit.values == (name,)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("password", "must name no secret"),
+        ("PassWord", "must name no secret"),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:password", "must name no secret"),
+        ("custom.password", "must name no secret"),
+        ("x509Certificates", "must name no secret"),
+        ("api-token", "must name no secret"),
+        ("client_Secret", "must name no secret"),
+        ("urn:ietf:params:scim:schemas:core:2.0:User", "must be an attribute"),
+        ("*", "must be an attribute"),
+        ("", "must be an attribute"),
+        ('emails[type eq "work"]', "must be an attribute"),
+        ("a\nb", "must be an attribute"),
+        ("pass\u017fword", "must be an attribute"),
+    ],
+)
+def test_a_secret_or_what_is_no_attribute_may_not(name: str, text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        tenant(audit={"values": [name]})

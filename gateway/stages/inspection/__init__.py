@@ -22,6 +22,7 @@ from gateway.scim.queries import read_query, without_entra_flags
 from gateway.scim.versions import Version
 from gateway.settings.models import Client as Dialect
 from gateway.settings.models import Tenant
+from gateway.stages.inspection.values import values_to_tell
 from gateway.wire.media_types import media_type_is_json, media_type_is_scim
 
 # All that an upstream ever sees of a client's header.
@@ -114,6 +115,7 @@ def inspect(outline: Outline, body: bytes, request: Request, client: Client) -> 
         body=body,
         fields=_passed_on(request),
         attributes=tuple(name for name in understanding.attributes if name not in dropped),
+        values=values_to_tell(understanding.changes, listed) if (listed := client.tenant.audit.values) else (),
         people=understanding.people,
         resource_name=understanding.resource_name,
         dropped=dropped,

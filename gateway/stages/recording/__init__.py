@@ -67,7 +67,7 @@ class Recording:
         """
         event = "outcome" if trail.operation else "refusal"
         if trail.client is None:
-            if self._stranger_has_a_line(trail.request.address):
+            if self.stranger_has_a_line(trail.request.address):
                 _log_access(trail)
                 await self._try_append(event, await self._outcome_line(trail))
         elif self.on_failure == "serve-reads" and not (trail.operation and trail.operation.writes):
@@ -92,7 +92,7 @@ class Recording:
     async def record_unparsed(self, unparsed: Unparsed) -> None:
         """Bytes that never became a request. Never raises: they are refused either way."""
         self._metrics.observe_unparsed(unparsed)
-        if not self._stranger_has_a_line(unparsed.address):
+        if not self.stranger_has_a_line(unparsed.address):
             return
         access_log.info(
             "refused",
@@ -102,6 +102,23 @@ class Recording:
             "unparsed",
             lines.unparsed_line(unparsed, now=self._now(), instance=self.instance),
         )
+
+    def stranger_has_a_line(self, address: str) -> bool:
+        """Whether a stranger may have one more line; if not, it is counted."""
+        if self._strangers.may_have_a_line(address):
+            return True
+        self._metrics.observe_suppressed()
+        return False
+
+    def suppress(self, address: str) -> None:
+        """Count a stranger for whom there is no room."""
+        self._strangers.add_suppressed(address)
+        self._metrics.observe_suppressed()
+
+    async def record_connection(self, address: str, failure: str, at: float) -> None:
+        """A connection came to nothing at `at` (Unix seconds), and has a line. Never raises."""
+        line = lines.connection_line(address, failure, now=at, instance=self.instance)
+        await self._try_append("connection", line)
 
     async def notice(self, kind: str, **details: lines.Value) -> bool:
         """Something about the gateway itself: start, stop, reload. Whether it is on record; a failure is logged."""
@@ -156,12 +173,6 @@ class Recording:
         self._incidents += self._journal.take_incidents()
         while self._incidents and await self.notice(self._incidents[0].kind, **self._incidents[0].details):
             self._incidents.popleft()
-
-    def _stranger_has_a_line(self, address: str) -> bool:
-        if self._strangers.may_have_a_line(address):
-            return True
-        self._metrics.observe_suppressed()
-        return False
 
     async def _must_append(self, event: str, line: bytes, *, vital: bool = False) -> None:
         try:

@@ -1,0 +1,161 @@
+"""An auditor's report, line by line of the audit log in the order of time. Pure.
+
+access      what was given to and taken from whom, one row a change
+leavers     each task of taking access, from its first attempt to its end
+refused     what was turned away or held, counted by tenant and reason
+unsettled   writes of whose end nobody knows: somebody should look
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gateway.audit.effects import Change, Whom, changes_of, group_of, people_of
+from gateway.audit.leavers import Leavers, Leaving
+from gateway.audit.people import folded, tenant_of
+from gateway.audit.queries import BEGINNING, END, HELD_REASONS, REFUSING_EVENTS, operation_of, results_of, time_of
+from gateway.audit.records import Record, number_of, text_of
+
+_READS = ("get", "list", "search")
+_MOST_NAMES = 8  # of one id, the newest
+
+
+@dataclass(slots=True)
+class Names:
+    """The names that the log gives to ids, learnt before anything is told."""
+
+    of_id: dict[tuple[str, str], tuple[tuple[str, ...], str]] = field(default_factory=dict)  # userNames, externalId
+    ids: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (tenant, folded userName) -> ids
+    groups: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def learn(self, record: Record) -> None:
+        """From a line; later ones win."""
+        tenant = tenant_of(record)
+        for who in people_of(record):
+            if not who.id or not (who.user_name or who.external_id):
+                continue
+            key = (tenant, folded(who.id))
+            names, external_id = self.of_id.get(key, ((), ""))
+            if who.user_name and who.user_name not in names[-1:]:
+                names = (*(name for name in names if name != who.user_name), who.user_name)[-_MOST_NAMES:]
+            self.of_id[key] = (names, who.external_id or external_id)
+            if who.user_name:
+                self.ids.setdefault((tenant, folded(who.user_name)), set()).add(who.id)
+        name = text_of(record, "resource_name")
+        if name and text_of(record, "operation").startswith("group.") and (group := group_of(record)) != name:
+            self.groups[(tenant, group)] = name
+
+    def known(self, tenant: str, whom: Whom) -> tuple[str, tuple[str, ...], str]:
+        """Id, userNames and externalId, as far as the log knows them."""
+        identifier = whom.id
+        if not identifier and len(ids := self.ids.get((tenant, folded(whom.user_name)), set())) == 1:
+            identifier = next(iter(ids))
+        names, external_id = self.of_id.get((tenant, folded(identifier)), ((), ""))
+        if whom.user_name and whom.user_name not in names:
+            names = (*names, whom.user_name)
+        return identifier, names, whom.external_id or external_id
+
+    def group(self, tenant: str, group: str) -> str:
+        """What a group is called; its id where nobody said."""
+        return self.groups.get((tenant, group), group)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Something was given to or taken from somebody, or should have been."""
+
+    record: Record
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """How often something was turned away (or held) for a reason, and between which moments."""
+
+    tenant: str
+    reason: str
+    is_held: bool
+    count: int
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A write of whose end nobody knows."""
+
+    record: Record
+    why: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Takes the lines of a log; `since` and `until` as the log writes moments."""
+
+    since: str = BEGINNING
+    until: str = END
+    leavers: Leavers = field(default_factory=Leavers)
+    totals: Counter[tuple[str, bool]] = field(default_factory=Counter)  # (effect, whether it was done) -> people
+    _refused: dict[tuple[str, str, bool], tuple[int, str, str]] = field(default_factory=dict)
+    _under_way: dict[str, Record] = field(default_factory=dict)  # by request: intents without an end so far
+
+    def take(self, record: Record) -> Iterator[Access | Leaving | Unsettled]:
+        """Go on by a line: what it tells at once."""
+        time, event = time_of(record), text_of(record, "event")
+        if time >= self.until:
+            return
+        if event == "notice":
+            self.leavers.note(record)
+        is_in = time >= self.since
+        if is_in and ("reason" in record or event in REFUSING_EVENTS):
+            self._count(record, time)
+        if event not in ("intent", "outcome", "interrupted") or _reads(record):
+            return
+        changes = changes_of(record)
+        for task in self.leavers.take(record, changes):
+            if task.settled >= self.since:
+                yield task
+        request = text_of(record, "request")
+        if event == "intent":
+            self._under_way[request] = record
+            return
+        self._under_way.pop(request, None)
+        if is_in:
+            yield from self._told(record, changes, event)
+
+    def end(self) -> Iterator[Leaving | Refused | Unsettled]:
+        """What is left when all lines were taken."""
+        yield from self.leavers.open_tasks()
+        for record in self._under_way.values():
+            if time_of(record) >= self.since:
+                yield Unsettled(record, "no end on record: under way, or the gateway ended and did not start again")
+        for (tenant, reason, is_held), (count, first, last) in sorted(self._refused.items()):
+            yield Refused(tenant, reason, is_held, count, first, last)
+
+    def _told(self, record: Record, changes: list[Change], event: str) -> Iterator[Access | Unsettled]:
+        outcome = text_of(record, "outcome")
+        for change in changes:
+            self.totals[(change.effect.value, outcome == "executed")] += change.whom.count
+            yield Access(record, change)
+        if event == "interrupted":
+            yield Unsettled(record, "the gateway ended meanwhile")
+        elif outcome == "unknown":
+            yield Unsettled(record, "the application may have done it or not")
+
+    def _count(self, record: Record, time: str) -> None:
+        results = results_of(record)
+        if "refused" not in results and "held" not in results:
+            return
+        reason = text_of(record, "reason")
+        by, number = reason, 1
+        if text_of(record, "event") == "suppressed":
+            by, number = "strangers without a line of their own", number_of(record, "count")
+        key = (tenant_of(record), by, reason in HELD_REASONS)
+        count, first, last = self._refused.get(key, (0, time, time))
+        self._refused[key] = (count + number, min(first, time), max(last, time))
+
+
+def _reads(record: Record) -> bool:
+    return operation_of(record).rpartition(".")[2] in _READS

@@ -1,0 +1,122 @@
+"""What `audit search` and `audit report` share: the logs they read, moments, and the index in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import click
+
+from gateway.audit.queries import written
+from gateway.cli.holds import printable
+from gateway.cli.moments import read_past
+from gateway.journal.index import Index, IndexUnusable
+from gateway.journal.search import Log
+from gateway.journal.verifying import segments_of
+
+EXIT_UNREADABLE = 1
+DIRECTORIES = click.argument(
+    "directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False)
+)
+SINCE = click.option("--since", help="From then on: a time, or how long ago: 24h, 7d.")
+UNTIL = click.option("--until", help="Before then: a time, or how long ago.")
+TENANT = click.option("--tenant", help="Only this tenant's.")
+
+
+def moment(text: str | None, option: str, default: str) -> str:
+    """A moment that an option gives, as the log writes it."""
+    if text is None:
+        return default
+    try:
+        return written(read_past(text, time.time()))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def once(directories: Iterable[Path]) -> list[Path]:
+    """Without those that are the same as one before, whose lines would show twice."""
+    return list({directory.resolve(): directory for directory in reversed(list(directories))}.values())[::-1]
+
+
+def complain(text: str) -> None:
+    """To whoever is at the terminal; nothing that goes into a pipe."""
+    click.echo(printable(text), err=True)
+
+
+def said(error: OSError, directory: Path | None = None) -> str:
+    """What is wrong with a file."""
+    where = error.filename or directory
+    return printable(f"{where}: {error.strerror or error}" if where else str(error))
+
+
+def index_path(directory: Path, environ: Mapping[str, str]) -> Path:
+    """Where the index of a log lies, if nobody says otherwise: in the user's cache.
+
+    Raises:
+        RuntimeError: the user has no home.
+    """
+    cache = environ.get("XDG_CACHE_HOME", "")
+    home = Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache"
+    name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
+    return home / "scim-gateway" / "audit-index" / f"{name}.sqlite"
+
+
+@contextmanager
+def opened(directories: Sequence[Path], *, file: Path | None, with_index: bool) -> Iterator[list[Log]]:
+    """Logs with their indexes brought up to date; where that fails, it is said and the log itself is read.
+
+    Raises:
+        OSError: a log cannot be read.
+    """
+    with ExitStack() as stack:
+        yield [Log(path, _index(path, file, stack) if with_index else None, _complain_of_index) for path in directories]
+
+
+def _index(directory: Path, file: Path | None, stack: ExitStack) -> Index | None:
+    segments_of(directory)  # no index of what is no log
+    try:
+        index = stack.enter_context(Index(directory, file or _own_file(directory), is_ours=file is None))
+        with progress((directory,)) as update:
+            index.refresh(update)
+    except IndexUnusable as error:
+        _complain_of_index(str(error))
+        return None
+    return index
+
+
+def _own_file(directory: Path) -> Path:
+    try:
+        path = index_path(directory, os.environ)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+    except OSError as error:
+        raise IndexUnusable(said(error)) from error
+    except RuntimeError as error:
+        raise IndexUnusable(str(error)) from error
+    return path
+
+
+def _complain_of_index(why: str) -> None:
+    complain(f"Without an index, for it cannot be used ({why}): the log itself is read, which takes longer.")
+
+
+@contextmanager
+def progress(directories: Iterable[Path], passes: int = 1) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal for whoever reads the bytes of these logs, so many times."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    sizes = [_size(path) for directory in directories for path in segments_of(directory)]
+    with click.progressbar(length=passes * sum(sizes), label="reading", file=sys.stderr) as bar:
+        yield bar.update
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):  # deleted since it was listed
+        return path.stat().st_size
+    return 0

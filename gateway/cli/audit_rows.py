@@ -1,0 +1,154 @@
+"""Lines of the audit log as rows of a table for people. Pure but for the time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from gateway.audit.people import EXTERNAL_ID, ID, USER_NAME, Person, details_of, ids_that_differ, tenant_of
+from gateway.audit.queries import HELD_REASONS, operation_of, requests_of, time_of
+from gateway.audit.records import Record, number_of, text_of
+from gateway.cli.holds import printable
+from gateway.cli.moments import shown
+from gateway.journal.search import Found
+
+Row: TypeAlias = tuple[str, ...]
+
+_HEAD = ("TIME", "TENANT", "OPERATION", "RESULT", "TOOK", "WHOM", "REQUEST")
+_SHOWN_PEOPLE = 3
+_LONGEST_CELL = 80
+_KINDS = ((USER_NAME, "userName"), (ID, "id"), (EXTERNAL_ID, "externalId"))
+
+
+def without_answered_intents(newest_first: Iterable[Found]) -> Iterator[Found]:
+    """One line a request: the intent of a write says nothing that its end does not say again."""
+    ended: set[str] = set()
+    for found in newest_first:
+        event, request = text_of(found.record, "event"), text_of(found.record, "request")
+        if event == "intent" and request in ended:
+            ended.discard(request)
+            continue
+        if event in ("outcome", "interrupted"):
+            ended.add(request)
+        yield found
+
+
+def table(found: Sequence[Found], *, with_directory: bool) -> str:
+    """One line below the other, in their order."""
+    rows = [((str(one.directory),) if with_directory else ()) + row_of(one.record) for one in found]
+    return aligned((("LOG",) if with_directory else ()) + _HEAD, rows)
+
+
+def aligned(head: Row, rows: Iterable[Row]) -> str:
+    """A table of cells that are made fit for a terminal here."""
+    safe = [head, *(tuple(_cut(printable(cell)) for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in safe
+    )
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= _LONGEST_CELL else cell[: _LONGEST_CELL - 3] + "..."
+
+
+def row_of(record: Record) -> Row:
+    """What a line says, to be made fit for a terminal."""
+    request = next(iter(requests_of(record)), "")
+    return (moment_of(record), tenant_of(record), _what(record), _result(record), _took(record), whom(record), request)
+
+
+def moment_of(record: Record) -> str:
+    """When, in this machine's zone."""
+    return local(time_of(record)) or text_of(record, "time")
+
+
+def local(time: str) -> str:
+    """A moment of the log in this machine's zone; "" for none."""
+    try:
+        return shown(datetime.fromisoformat(time).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def _what(record: Record) -> str:
+    event = text_of(record, "event")
+    if event == "notice":
+        return text_of(record, "notice")
+    return operation_of(record) or f"{text_of(record, 'method')} {text_of(record, 'path')}".strip() or event
+
+
+def _result(record: Record) -> str:
+    event, reason, status = text_of(record, "event"), text_of(record, "reason"), number_of(record, "status")
+    if event == "intent":
+        return "about to leave"
+    if event == "interrupted":
+        return "interrupted: nobody knows whether it was done"
+    if event == "suppressed":
+        return f"refused {number_of(record, 'count')} times"
+    outcome = text_of(record, "outcome")
+    if reason:
+        outcome = "held" if reason in HELD_REASONS else "refused" if outcome != "unknown" else outcome
+    parts = [outcome, str(status) if status else "", reason, _hold(record)]
+    if attempt := number_of(record, "attempt"):
+        parts.append(f"attempt {attempt}")
+    return " ".join(part for part in parts if part)
+
+
+def _hold(record: Record) -> str:
+    guard = record.get("guard")
+    return text_of(guard, "hold") if isinstance(guard, dict) else ""
+
+
+def _took(record: Record) -> str:
+    seconds = seconds_of(record)
+    return "" if seconds is None else f"{seconds * 1000:.0f} ms"
+
+
+def seconds_of(record: Record) -> float | None:
+    """How long a request took in all; None where the line does not say."""
+    stages = record.get("seconds")
+    if not isinstance(stages, dict):
+        return None
+    return float(sum(value for value in stages.values() if isinstance(value, int | float)))
+
+
+def whom(record: Record) -> str:
+    """The group and the people whom a line concerns, by the best names it has."""
+    if text_of(record, "event") == "notice":
+        return "; ".join(f"{key} {value}" for key, value in details_of(record).items() if _tells(key, value))
+    names = _people(record)
+    resource = text_of(record, "resource_name") or text_of(record, "resource")
+    if text_of(record, "operation").startswith("group.") or not names:
+        names.insert(0, resource or text_of(record, "address"))
+    return ", ".join(dict.fromkeys(name for name in names if name))
+
+
+def _tells(key: str, value: object) -> bool:
+    return key not in ("tenant", "request", "uid") and value not in (None, "", [])
+
+
+def _people(record: Record) -> list[str]:
+    people = record.get("people")
+    each = [person for person in people if isinstance(person, dict)] if isinstance(people, list) else []
+    names = [next((text for kind in (USER_NAME, ID, EXTERNAL_ID) if (text := text_of(who, kind))), "") for who in each]
+    total = max(number_of(record, "people_total"), len(names))
+    shown_names = names[:_SHOWN_PEOPLE]
+    return [*shown_names, f"{total - len(shown_names)} more"] if total > len(shown_names) else shown_names
+
+
+def names_page(person: Person) -> list[str]:
+    """Which names were taken as the same person, and what to doubt about it."""
+    said = []
+    for tenant, names in person.names().items():
+        told = "; ".join(f"{word} {', '.join(names[kind])}" for kind, word in _KINDS if kind in names)
+        said.append(f"{person.asked} is taken as, in tenant {tenant}: {told}")
+        if ids := ids_that_differ(names):
+            said.append(
+                f"  {len(ids)} ids bore one of these names: perhaps different people, for a name may be given again; "
+                "or one who was created anew. An id with --exact shows one of them alone."
+            )
+    if person.is_cut:
+        said.append("  There were more names than one person has, and not all were followed: try --exact.")
+    return [printable(line) for line in said]

@@ -1,0 +1,172 @@
+"""`scim-gateway audit search`: finds lines of the audit log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from gateway.audit.people import Person
+from gateway.audit.queries import BEGINNING, END, OPERATIONS, RESULTS, Query, unknown_operations
+from gateway.audit.records import harmless
+from gateway.cli.audit_logs import (
+    DIRECTORIES,
+    EXIT_UNREADABLE,
+    SINCE,
+    TENANT,
+    UNTIL,
+    complain,
+    moment,
+    once,
+    opened,
+    said,
+)
+from gateway.cli.audit_rows import names_page, table, without_answered_intents
+from gateway.journal.search import Found, Log, find_person, search
+
+DEFAULT_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How a search is to be answered."""
+
+    person: str | None
+    exact: bool
+    limit: int | None
+    as_json: bool
+
+
+@click.command(name="search", short_help="Finds lines of the log.")
+@DIRECTORIES
+@click.option("--person", help="A userName, an id at the application, or an id at the client (externalId).")
+@click.option("--exact", is_flag=True, help="This name of the person alone, not what else the log calls them.")
+@click.option(
+    "--operation", "operations", multiple=True, help="user.delete, or all of a family: user.*; several times."
+)
+@TENANT
+@SINCE
+@UNTIL
+@click.option("--outcome", "results", multiple=True, type=click.Choice(RESULTS), help="What came of it; several times.")
+@click.option("--request", help="The request's id, as the client's log shows it.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    help=f"So many at most, the newest; 0: all. Default: {DEFAULT_LIMIT}, and all with --json.",
+)
+@click.option("--index", "file", type=click.Path(path_type=Path, dir_okay=False), help="Keep the index of DIR there.")
+@click.option("--no-index", is_flag=True, help="Read the whole log itself: slower, and nothing can hide from it.")
+@click.option("--json", "as_json", is_flag=True, help="The lines as they stand in the log instead of the table.")
+def command(  # noqa: PLR0913 - one argument an option
+    *,
+    directories: tuple[Path, ...],
+    person: str | None,
+    exact: bool,
+    operations: tuple[str, ...],
+    tenant: str | None,
+    since: str | None,
+    until: str | None,
+    results: tuple[str, ...],
+    request: str | None,
+    limit: int | None,
+    file: Path | None,
+    no_index: bool,
+    as_json: bool,
+) -> None:
+    """Finds lines of the logs in DIR..., which are merged by time; the newest come last.
+
+    All that is given must hold. A person is found by every name that the log gives together with the one asked for.
+    refused: the gateway itself said no, and the line's reason says why; held: by the guard; interrupted: the gateway
+    ended meanwhile. The table has one row a request, --json has both lines of a write.
+
+    The first search makes an index in your cache directory, the next ones go on with it. Exits with 0, also when
+    nothing is found, or with 1 when a log cannot be read.
+    """
+    if person is not None and not person.strip():
+        raise click.BadParameter("give a name or an id", param_hint="--person")
+    if exact and person is None:
+        raise click.UsageError("--exact needs --person")
+    logs = once(directories)
+    if file and (no_index or len(logs) > 1):
+        raise click.UsageError("--index goes with one DIR, and without --no-index")
+    query = Query(
+        tenant=tenant,
+        operations=_operations(operations),
+        results=frozenset(results),
+        request=request,
+        since=moment(since, "--since", BEGINNING),
+        until=moment(until, "--until", END),
+    )
+    try:
+        with opened(logs, file=file, with_index=not no_index) as there:
+            _answer(there, query, _Wish(person, exact, limit, as_json))
+    except BrokenPipeError:
+        raise  # whoever reads had enough: no fault of a log's
+    except OSError as error:
+        complain(said(error))
+        sys.exit(EXIT_UNREADABLE)
+
+
+def _operations(asked: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := unknown_operations(asked):
+        there = ", ".join(OPERATIONS)
+        text = f"there is no {', '.join(unknown)}; there are {there}, and families such as user.* or group.members.*"
+        raise click.BadParameter(text, param_hint="--operation")
+    return asked
+
+
+def _answer(logs: Sequence[Log], query: Query, wish: _Wish) -> None:
+    if wish.person is not None:
+        person = Person(wish.person) if wish.exact else find_person(logs, wish.person, query.tenant)
+        query = replace(query, person=person)
+        for line in names_page(person):
+            click.echo(line, err=wish.as_json)
+    if wish.as_json:
+        _print_lines(logs, query, wish.limit or None)
+    else:
+        _print_table(logs, query, DEFAULT_LIMIT if wish.limit is None else wish.limit or None)
+    unreadable = sum(log.unreadable_lines for log in logs)
+    if unreadable:
+        lines = "1 line holds" if unreadable == 1 else f"{unreadable} lines hold"
+        complain(f"{lines} no record (half-written, or damaged): `scim-gateway audit verify` says more.")
+
+
+def _print_lines(logs: Sequence[Log], query: Query, limit: int | None) -> None:
+    if limit is None:
+        for found in search(logs, query):
+            _print_line(found)
+        return
+    newest, is_all = _newest(search(logs, query, backwards=True), limit)
+    for found in newest:
+        _print_line(found)
+    if not is_all:
+        complain(_more(limit))
+
+
+def _print_line(found: Found) -> None:
+    click.echo(harmless(found.line, found.record).decode("ascii"))
+
+
+def _print_table(logs: Sequence[Log], query: Query, limit: int | None) -> None:
+    newest, is_all = _newest(without_answered_intents(search(logs, query, backwards=True)), limit)
+    if not newest:
+        click.echo("Nothing in the log answers to that.")
+        return
+    click.echo(table(newest, with_directory=len(logs) > 1))
+    if not is_all and limit is not None:
+        complain(_more(limit))
+
+
+def _newest(found: Iterator[Found], limit: int | None) -> tuple[list[Found], bool]:
+    """The newest, in the log's order, and whether they are all."""
+    newest = list(islice(found, limit))
+    is_all = limit is None or len(newest) < limit or next(found, None) is None
+    return newest[::-1], is_all
+
+
+def _more(limit: int) -> str:
+    return f"These are the newest {limit}; there are older ones: narrow the search, or say --limit (0: all)."

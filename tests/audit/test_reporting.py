@@ -1,0 +1,192 @@
+"""An auditor's report: every leaver once, from the first attempt to the end, and nothing left out of the counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.audit.effects import Whom
+from gateway.audit.leavers import Leaving
+from gateway.audit.reporting import Access, Names, Refused, Report, Unsettled
+
+HELD: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "guard-held", "guard": {"hold": "hold-1"}}
+EXECUTED: dict[str, Any] = {"outcome": "executed", "status": 204}
+PUT_OFF: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "upstream-unreachable"}
+
+
+def at(minute: int) -> str:
+    return f"2027-01-15T09:{minute:02}:00.000000Z"
+
+
+def line(minute: int, operation: str = "user.deactivate", who: str = "1", **more: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {"time": at(minute), "event": "outcome", "tenant": "jira", "credential": "okta-2027"}
+    if operation.startswith("user."):
+        plain |= {"resource": f"/Users/{who}"}
+    else:
+        plain |= {"resource": "/Groups/g"}
+    return plain | {"operation": operation, "request": f"r{minute}", "people": [{"id": who}]} | more
+
+
+def told(*records: dict[str, Any], since: int | None = None, until: int | None = None) -> list[Any]:
+    report = Report(at(since)) if since is not None else Report()
+    if until is not None:
+        report.until = at(until)
+    return [item for record in records for item in report.take(record)] + list(report.end())
+
+
+def leavers(*records: dict[str, Any], **period: int) -> list[tuple[str, str, str, int]]:
+    """(received, settled, state, attempts) of each task."""
+    tasks = [item for item in told(*records, **period) if isinstance(item, Leaving)]
+    return [(task.received[14:16], task.settled[14:16], task.state, task.attempts) for task in tasks]
+
+
+@pytest.mark.parametrize(
+    ("records", "tasks"),
+    [
+        ([line(1, **EXECUTED)], [("01", "01", "done", 1)]),
+        ([line(1, event="intent"), line(2, **EXECUTED)], [("01", "02", "done", 1)]),
+        ([line(1, **HELD), line(2, **HELD), line(9, **EXECUTED)], [("01", "09", "done", 3)]),
+        (
+            [line(1, **PUT_OFF), line(3, "user.replace", guard={"loss": "deactivated"}, **EXECUTED)],
+            [("01", "03", "done", 2)],
+        ),
+        ([line(1, **PUT_OFF)], [("01", "", "not done: upstream-unreachable", 1)]),
+        ([line(5, attempt=4, **PUT_OFF)], [("05", "", "not done: upstream-unreachable", 4)]),
+        ([line(1, **HELD)], [("01", "", "held", 1)]),
+        ([line(1, **HELD | {"reason": "guard-behind"})], [("01", "", "held", 1)]),
+        ([line(1, **HELD | {"reason": "guard-denied", "status": 403})], [("01", "", "denied", 1)]),
+        ([line(1, outcome="not-executed", status=404)], [("01", "01", "not there any more", 1)]),
+        ([line(1, outcome="not-executed", status=409)], [("01", "", "not done: the application answered 409", 1)]),
+        ([line(1, outcome="unknown"), line(2, **EXECUTED)], [("01", "02", "done", 2)]),
+        ([line(1, event="interrupted", outcome="unknown")], [("01", "", "unknown", 1)]),
+        ([line(1, event="intent")], [("01", "", "under way", 0)]),
+        ([line(1, **EXECUTED), line(2, **EXECUTED)], [("01", "01", "done", 1), ("02", "02", "done", 1)]),
+        ([line(1, **HELD), line(2, who="2", **EXECUTED)], [("02", "02", "done", 1), ("01", "", "held", 1)]),
+        ([line(1, **HELD), line(2, tenant="wiki", **EXECUTED)], [("02", "02", "done", 1), ("01", "", "held", 1)]),
+        ([line(1, **HELD), line(2, "user.activate", **EXECUTED)], [("01", "02", "given back meanwhile", 1)]),
+        ([line(1, **HELD), line(2, "user.activate", **PUT_OFF)], [("01", "", "held", 1)]),
+        (
+            [line(1, **HELD), line(2, "user.delete", **EXECUTED)],
+            [("02", "02", "done", 1), ("01", "02", "deleted meanwhile", 1)],
+        ),
+        (
+            [line(1, "group.members.remove", **PUT_OFF), line(2, "group.members.add", **EXECUTED)],
+            [("01", "02", "given back meanwhile", 1)],
+        ),
+        ([line(1, "group.delete", people=[], **EXECUTED)], []),
+        ([line(1, "group.members.remove", lost=["1"], lost_total=5, **EXECUTED)], [("01", "01", "done", 1)]),
+        ([line(1, "user.get", **EXECUTED), line(2, "user.patch", attributes=["title"], **EXECUTED)], []),
+    ],
+)
+def test_a_leaver_is_followed_to_the_end(records: list[dict[str, Any]], tasks: list[tuple[str, str, str, int]]) -> None:
+    assert leavers(*records) == tasks
+
+
+def test_a_task_of_before_counts_where_it_ends_within_the_period_or_is_still_open() -> None:
+    ended, before = [line(1, **HELD), line(9, **EXECUTED)], [line(2, who="2", **EXECUTED)]
+    still_open = line(3, who="3", **PUT_OFF)
+
+    assert leavers(*ended, *before, still_open, since=5) == [
+        ("01", "09", "done", 2),
+        ("03", "", "not done: upstream-unreachable", 1),
+    ]
+
+
+def test_what_comes_after_the_period_is_not_known_in_it() -> None:
+    assert leavers(line(1, **HELD), line(9, **EXECUTED), until=9) == [("01", "", "held", 1)]
+
+
+def test_who_decided_on_a_hold_is_told() -> None:
+    report = Report()
+    details: dict[str, Any] = {
+        "tenant": "jira",
+        "hold": "hold-1",
+        "ruling": "approve",
+        "by": "olga",
+        "reason": "a team",
+    }
+    decision = {"time": at(2), "event": "notice", "notice": "guard-decision", "details": details}
+    expiry = {
+        "time": at(3),
+        "event": "notice",
+        "notice": "wave-expired",
+        "details": {"tenant": "jira", "hold": "hold-2"},
+    }
+    other = line(4, who="2", **HELD | {"guard": {"hold": "hold-2"}})
+    for record in (line(1, **HELD), decision, expiry, other):
+        assert not [item for item in report.take(record) if isinstance(item, Leaving)]
+    first, second = report.leavers.open_tasks()
+
+    assert report.leavers.decided(first) == f"approve by olga at {at(2)}: a team"
+    assert "nobody decided in time" in report.leavers.decided(second)
+
+
+def test_of_access_each_line_with_an_end_is_told_and_counted() -> None:
+    report = Report(at(1))
+    records = [
+        line(0, "user.activate", **EXECUTED),  # before the period
+        line(1, "user.activate", event="intent"),
+        line(1, "user.activate", **EXECUTED),
+        line(2, **PUT_OFF),
+    ]
+    found = [item for record in records for item in report.take(record) if isinstance(item, Access)]
+
+    assert [item.record["request"] for item in found] == ["r1", "r2"]
+    assert report.totals == {("activated", True): 1, ("deactivated", False): 1}
+
+
+def test_refusals_are_counted_by_tenant_and_reason() -> None:
+    refusal = {"event": "refusal", "tenant": "jira", "reason": "credential-unknown"}
+    found = told(
+        {"time": at(0)} | refusal,
+        *({"time": at(minute)} | refusal for minute in (1, 2, 3)),
+        {"time": at(4), "event": "unparsed", "reason": "head-malformed"},
+        {"time": at(5), "event": "suppressed", "count": 40},
+        line(6, **HELD),
+        since=1,
+    )
+
+    assert [item for item in found if isinstance(item, Refused)] == [
+        Refused("", "head-malformed", False, 1, at(4), at(4)),
+        Refused("", "strangers without a line of their own", False, 40, at(5), at(5)),
+        Refused("jira", "credential-unknown", False, 3, at(1), at(3)),
+        Refused("jira", "guard-held", True, 1, at(6), at(6)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("records", "requests"),
+    [
+        ([line(1, event="interrupted", outcome="unknown")], ["r1"]),
+        ([line(1, outcome="unknown")], ["r1"]),
+        ([line(1, "user.get", outcome="unknown")], []),
+        ([line(1, event="intent")], ["r1"]),
+        ([line(1, event="intent"), line(1, **EXECUTED)], []),
+        ([line(1, event="intent"), line(1, event="interrupted", outcome="unknown")], ["r1"]),
+        ([line(1, "group.rename", outcome="unknown")], ["r1"]),
+    ],
+)
+def test_writes_of_whose_end_nobody_knows_are_told_once(records: list[dict[str, Any]], requests: list[str]) -> None:
+    found = [item for item in told(*records) if isinstance(item, Unsettled)]
+    assert [item.record["request"] for item in found] == requests
+
+
+def test_names_are_known_wherever_in_the_log_they_stand() -> None:
+    names = Names()
+    for user_name in ("anna@old.example.com", "anna@example.com"):
+        names.learn({"tenant": "jira", "people": [{"id": "1", "userName": user_name, "externalId": "00u1"}]})
+    names.learn({"tenant": "jira", "operation": "group.rename", "resource": "/Groups/g", "resource_name": "crew"})
+
+    assert names.known("jira", Whom("1")) == ("1", ("anna@old.example.com", "anna@example.com"), "00u1")
+    assert names.known("jira", Whom("", "ANNA@example.com"))[0] == "1"
+    assert names.known("wiki", Whom("1")) == ("1", (), "")
+    assert (names.group("jira", "g"), names.group("wiki", "g")) == ("crew", "g")
+
+
+def test_a_name_that_two_had_is_nobodys_id() -> None:
+    names = Names()
+    for identifier in ("1", "2"):
+        names.learn({"tenant": "jira", "people": [{"id": identifier, "userName": "anna"}]})
+
+    assert names.known("jira", Whom("", "anna")) == ("", ("anna",), "")

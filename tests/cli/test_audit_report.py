@@ -1,0 +1,182 @@
+"""`scim-gateway audit report`: the same for people, for a spreadsheet and for machines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli.audit import command
+from gateway.cli.audit_report_rows import COLUMNS, MOST_ROWS, safe_cell
+from tests.cli.test_audit_search import ANNA, line, write
+
+HELD: dict[str, Any] = {
+    "status": 429,
+    "outcome": "not-executed",
+    "reason": "guard-held",
+    "guard": {"verdict": "hold", "hold": "hold-1"},
+}
+DECISION = {"tenant": "jira", "hold": "hold-1", "ruling": "approve", "by": "olga", "reason": "a team left"}
+
+
+def report(*words: object) -> Result:
+    ran = CliRunner().invoke(command, ["report", *map(str, words)])
+    assert ran.exit_code == 0, ran.output
+    return ran
+
+
+def rows(*words: object) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(report(*words, "--csv").stdout, newline="")))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    write(
+        tmp_path / "gw-1",
+        line(1, **HELD),
+        line(2, event="notice", notice="guard-decision", details=DECISION),
+        line(21),
+        line(30, operation="group.members.add", resource="/Groups/g"),
+        line(31, operation="user.deactivate", resource="/Users/2", people=[{"id": "2"}], status=503, outcome="unknown"),
+        line(40, operation="user.replace", people=[ANNA], resource_name="anna@example.com", attributes=["active"]),
+        line(50, operation="group.rename", resource="/Groups/g", people=None, resource_name="crew"),
+    )  # fmt: skip
+    return tmp_path / "gw-1"
+
+
+def test_the_page_says_totals_first_and_who_left_when(log: Path) -> None:
+    page = report(log).stdout
+    totals, *tables = page.split("\n\n")[1:]
+
+    assert "given      1 given or kept, 1 added to group" in totals
+    assert "taken      1 deactivated" in totals
+    assert "leavers    1 done, 1 unknown" in totals
+    assert "20 min (median), 20 min at most" in totals
+    assert "held       1 requests" in totals
+    assert "unsettled  1 writes: somebody should look" in totals
+    assert [table.splitlines()[0] for table in tables] == [
+        "ASKED FOR AND NOT DONE", "LEAVERS", "ACCESS GIVEN AND TAKEN", "REFUSED AND HELD", "SOMEBODY SHOULD LOOK",
+    ]  # fmt: skip
+    leaver = tables[1].splitlines()[2]
+    assert "anna@example.com" in leaver, "the name is learnt from a later line"
+    assert "hold-1  approve by olga at 2026-01-15T09:02:00.000000Z: a team left" in leaver
+    assert "20 min" in leaver
+    assert "held" not in tables[2], "what did not happen is no access given or taken"
+
+
+def test_the_spreadsheet_has_a_row_for_everything(log: Path) -> None:
+    found = rows(log)
+    [leaver] = [row for row in found if row["section"] == "leavers" and row["result"] == "done"]
+
+    assert tuple(found[0]) == COLUMNS
+    assert [row["section"] for row in found].count("access") == 5
+    assert (leaver["person"], leaver["id"], leaver["external_id"]) == ("anna@example.com", "1", "00u1")
+    assert (leaver["received"], leaver["done"]) == ("2026-01-15T09:01:00.000000Z", "2026-01-15T09:21:00.000000Z")
+    assert (leaver["seconds"], leaver["attempts"], leaver["hold"]) == ("1200.0", "2", "hold-1")
+    [member] = [row for row in found if row["what"] == "added to group"]
+    assert (member["group"], member["person"], member["credential"]) == ("crew", "anna@example.com", "")
+
+
+def test_json_tells_the_same_and_ends_with_totals(log: Path) -> None:
+    *told, totals = map(json.loads, report(log, "--json", "--tenant", "jira").stdout.splitlines())
+
+    assert len(told) == len(rows(log))
+    assert totals["section"] == "totals"
+    assert totals["executed"] == {"added to group": 1, "deactivated": 1, "given or kept": 1}
+
+
+def test_a_long_table_shows_its_end_and_says_so(tmp_path: Path) -> None:
+    count = 3 * MOST_ROWS
+    records = [
+        line(number % 60, request=f"req-{number:03}", resource=f"/Users/u{number:03}", people=[{"id": f"u{number:03}"}])
+        for number in range(count)
+    ]
+    write(tmp_path / "log", *records)
+    page = report(tmp_path / "log").stdout
+
+    assert f"taken      {count} deactivated" in page
+    assert f"LEAVERS (the last {MOST_ROWS} of {count}; --csv has all)" in page
+    for number in range(count):
+        assert (f"u{number:03}" in page) is (number >= count - MOST_ROWS)
+
+
+def test_who_was_given_access_back_is_no_open_leaver(tmp_path: Path) -> None:
+    write(tmp_path / "log", line(1, **HELD), line(2, operation="user.activate"))
+    page = report(tmp_path / "log").stdout
+
+    assert "leavers    1 given back meanwhile" in page
+    assert "ASKED FOR AND NOT DONE" not in page
+
+
+def test_only_what_lies_in_the_period_is_told(log: Path) -> None:
+    found = rows(log, "--since", "2026-01-15T09:25Z", "--until", "2026-01-15T09:35Z")
+
+    assert [(row["section"], row["request"]) for row in found] == [
+        ("access", "req-30"),
+        ("access", "req-31"),
+        ("unsettled", "req-31"),
+        ("leavers", "req-31"),
+    ]
+
+
+def test_another_tenants_lines_are_not_told(log: Path) -> None:
+    assert rows(log, "--tenant", "wiki") == []
+    assert "leavers    nobody" in report(log, "--tenant", "wiki").stdout
+
+
+def test_several_instances_make_one_report(log: Path, tmp_path: Path) -> None:
+    write(tmp_path / "gw-2", line(35, resource="/Users/2", people=[{"id": "2"}]))
+    found = rows(log, tmp_path / "gw-2")
+    [leaver] = [row for row in found if row["section"] == "leavers" and row["id"] == "2"]
+
+    assert (leaver["result"], leaver["attempts"]) == ("done", "2"), "what one began the other did"
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("anna", "anna"),
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("  =1", "'  =1"),
+        ("\t=1", "'\N{REPLACEMENT CHARACTER}=1"),
+        ("\r=1", "'\N{REPLACEMENT CHARACTER}=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("a=1", "a=1"),
+        ("\x1b[2J", "\N{REPLACEMENT CHARACTER}[2J"),
+        (-1.5, -1.5),
+    ],
+)
+def test_no_cell_is_a_formula(text: str | float, cell: str | float) -> None:
+    assert safe_cell(text) == cell
+
+
+@pytest.mark.parametrize("how", [[], ["--csv"], ["--json"]])
+def test_what_a_terminal_or_a_spreadsheet_would_obey_is_made_harmless(tmp_path: Path, how: list[str]) -> None:
+    evil = {"id": "1", "userName": "=cmd|' /C calc'!A0\x1b[2J\u202e", "externalId": "00u1"}
+    write(tmp_path / "log", line(1, people=[evil]), line(2, outcome="unknown", people=[evil]))
+    said = report(tmp_path / "log", *how).stdout
+
+    assert not set(said) & set("\x1b\u202e")
+    assert how != ["--csv"] or ",=cmd" not in said
+    assert "cmd" in said
+
+
+def test_no_log_exits_1(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(command, ["report", str(tmp_path)])
+
+    assert (ran.exit_code, "there is no audit log" in ran.stderr) == (1, True)
+
+
+def test_lines_that_cannot_be_read_are_said(log: Path) -> None:
+    with (log / "audit-000001.jsonl").open("a") as file:
+        file.write("{\n")
+
+    assert "1 lines hold no record" in report(log).stderr
