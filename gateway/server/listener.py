@@ -204,6 +204,8 @@ class Listener:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if listen.proxy_protocol == "required":
                 announced = await receive_header(accepted, listen.handshake_seconds)
+                if announced.address == address:  # as HAProxy says it of itself in version 1
+                    announced = Announced(None)
                 self._note_announced(announced)
             map_next_buffers_apart()
             await loop.connect_accepted_socket(

@@ -88,6 +88,7 @@ async def begin_tls(it: Served, header: bytes) -> tuple[asyncio.StreamReader, as
         (V2_WITH_TLVS, "203.0.113.9", "proxied"),
         (LOCAL, "127.0.0.1", "local"),
         (UNKNOWN, "127.0.0.1", "local"),
+        (b"PROXY TCP4 127.0.0.1 127.0.0.1 51234 443\r\n", "127.0.0.1", "local"),
     ],
 )
 async def test_whom_the_balancer_announces_is_who_calls(
