@@ -169,7 +169,8 @@ async def restart(held: Manager, served: Served, config: Path) -> Served:
     return following
 
 
-async def test_restarts_and_reloads_under_load_lose_not_one_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restarts", [3, pytest.param(30, marks=[pytest.mark.soak, pytest.mark.timeout(300)])])
+async def test_restarts_and_reloads_under_load_lose_not_one_request(tmp_path: Path, restarts: int) -> None:
     async with scripted_upstream(answers(LIST)) as upstream:
         with manager(tmp_path) as held:
             config = held.settings(upstream.url, PLENTY)
@@ -178,7 +179,7 @@ async def test_restarts_and_reloads_under_load_lose_not_one_request(tmp_path: Pa
             load = Load(served)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(load.run())
-                for _ in range(3):
+                for _ in range(restarts):
                     await asyncio.sleep(1)
                     served.signal(signal.SIGHUP)
                     await held.hears("RELOADING=1")
@@ -192,5 +193,5 @@ async def test_restarts_and_reloads_under_load_lose_not_one_request(tmp_path: Pa
     longest = max(after - before for before, after in pairwise(load.answered))
     sys.stdout.write(f"{len(load.answered)} requests, longest gap {longest:.2f} s\n")
     assert load.failed == []
-    assert len(load.answered) > 300
-    assert load.closing >= 3 * CONNECTIONS
+    assert len(load.answered) > 100 * restarts
+    assert load.closing >= restarts * CONNECTIONS
