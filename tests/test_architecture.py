@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhook": set(),  # an event is a mapping; whom it is about, its sender knows
     "admin": {"settings", "audit", "journal", "state", "metrics"},
     "rehearsal": {"scim"},
+    "doctor": {"settings", "scim", "audit", "journal", "rehearsal"},
     # The caller, for the gateway has questions of its own; the exchange, for what they are answered with.
     "app": {
         "settings",
@@ -55,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
     # As vitals: what becomes of the settings goes on record, and is remembered in a file written as the journal's are.
     "history": {"settings", "journal", "stages"},
-    "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
+    "cli": {"settings", "audit", "journal", "server", "rehearsal", "doctor", "app"},
     "__main__": {"cli"},
 }
 

@@ -21,6 +21,7 @@ from tests.bench.processes import OTHER_CORE, SYSTEM_CORE
 from tests.bench.profiling import profile
 from tests.bench.programs import ROOT, ProgramMissing, find_programs, versions
 from tests.bench.report import Sample, as_json, disturbances, summarise, table, verdicts
+from tests.bench.shipping import shipping
 from tests.bench.systems import COMMANDS, Bench, SystemFailed, bench, started
 
 BUILD = ROOT / "build"
@@ -43,6 +44,7 @@ def main(words: list[str] | None = None) -> int:
     if chosen.audit:
         with TemporaryDirectory(prefix="audit-", dir=_built()) as directory:
             _say(logs(Path(directory)))
+            _say(shipping(Path(directory)))
         return 0
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -67,7 +69,7 @@ def _options(words: list[str] | None) -> Namespace:
     parser.add_argument("--seconds", type=int, default=6, help="of each measurement (default: %(default)s)")
     parser.add_argument("--profile", action="store_true", help="show where the gateway's time goes, measure nothing")
     parser.add_argument("--guard", action="store_true", help="time the guard's decision by itself, and nothing else")
-    parser.add_argument("--audit", action="store_true", help="time verify and search on a large audit log alone")
+    parser.add_argument("--audit", action="store_true", help="time verify, search and ways out of a large audit log")
     parser.add_argument("--patches", type=int, default=0, help="of a hundred requests of a profile (default: GETs)")
     chosen = parser.parse_args(words)
     chosen.only = chosen.only.split(",")

@@ -44,12 +44,17 @@ class Papers:
         self.authority.issue_cert(name).configure_cert(self.context)
 
     def section(self, port: int, **changes: object) -> SyslogSection:
-        files = {
-            "ca_file": self.directory / "ca.pem",
-            "certificate_file": self.directory / "cert.pem",
-            "key_file": self.directory / "key.pem",
-        }
-        return SyslogSection.model_validate({"address": f"localhost:{port}", **files, **changes})
+        return section_of(self.directory, port, **changes)
+
+
+def section_of(directory: Path, port: int, **changes: object) -> SyslogSection:
+    """The settings of a client with the papers that lie in a directory."""
+    files = {
+        "ca_file": directory / "ca.pem",
+        "certificate_file": directory / "cert.pem",
+        "key_file": directory / "key.pem",
+    }
+    return SyslogSection.model_validate({"address": f"localhost:{port}", **files, **changes})
 
 
 @asynccontextmanager

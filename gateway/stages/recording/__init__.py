@@ -142,10 +142,13 @@ class Recording:
         now = self._clock()
         if not at_end and not self._strangers.window_is_over(now):
             return
-        for origin, count in self._strangers.take_suppressed(now).items():
-            line = lines.suppressed_line(origin, count, now=self._now(), instance=self.instance)
-            if not await self._try_append("suppressed", line):
-                self._strangers.add_suppressed(origin, count)
+        suppressed = self._strangers.take_suppressed(now)
+        await asyncio.gather(*(self._tell_suppressed(origin, count) for origin, count in suppressed.items()))
+
+    async def _tell_suppressed(self, origin: str, count: int) -> None:
+        line = lines.suppressed_line(origin, count, now=self._now(), instance=self.instance)
+        if not await self._try_append("suppressed", line):
+            self._strangers.add_suppressed(origin, count)
 
     async def _tell_of_the_unrecorded(self) -> None:
         await self._tell_late_outcomes()

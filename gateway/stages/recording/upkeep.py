@@ -106,6 +106,7 @@ class Upkeep:
             await asyncio.to_thread(append_note, self._journal.directory, checkpoint, self._key, Disk())
         except OSError as error:
             log.error("no checkpoint could be written: %s", error)  # noqa: TRY400 - says all
+            return
         except Exception:  # a fault of ours: requests are on record all the same
             log.exception("no checkpoint could be made")
             return

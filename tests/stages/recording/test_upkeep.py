@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import pytest
 from gateway.audit.lines import intent_line, outcome_line
 from gateway.journal import Journal, KeyUnusable, Rotation
 from gateway.journal.keys import KEY_NAME, made_or_read
+from gateway.journal.notes import NOTES_NAME
 from gateway.journal.retention import Keeping
 from gateway.journal.verifying import Request, Verdict, verify
 from gateway.metrics import Metrics
@@ -84,6 +86,23 @@ async def test_a_checkpoint_is_made_in_time_and_at_a_rotation_and_only_when_line
 
     assert verdict_of(tmp_path).checkpoints == 3
     assert verdict_of(tmp_path).finding is None
+
+
+async def test_a_checkpoint_that_could_not_be_written_is_none_and_is_made_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    seconds = [0.0]
+    async with upkeep_of(tmp_path, clock=lambda: seconds[0]) as (upkeep, journal):
+        await journal.append(LINE)
+        (tmp_path / "audit" / NOTES_NAME).mkdir()
+        await upkeep.checkpoint()
+        assert "audit checkpoint" not in caplog.messages
+        (tmp_path / "audit" / NOTES_NAME).rmdir()
+        seconds[0] = CHECKPOINT_SECONDS
+        await upkeep.tend()
+
+    assert verdict_of(tmp_path).checkpoints == 1
 
 
 async def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
