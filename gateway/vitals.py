@@ -1,4 +1,4 @@
-"""The vital signs of an instance: the checks of /readyz, and the gauges that show its state."""
+"""The vital signs of an instance: the checks of /readyz, the gauges that show its state, and its status."""
 
 from __future__ import annotations
 
@@ -100,3 +100,10 @@ def _show_guard(instance: Instance) -> None:
         metrics.guard_holds.labels(name).set(figures.open_holds)
         metrics.guard_held_writes.labels(name).set(figures.held)
         metrics.guard_last_attempts.labels(name).set(figures.near_their_end)
+
+
+def status(instance: Instance) -> str:
+    """One line for `systemctl status`."""
+    tenants = ", ".join(instance.settings.tenants)
+    refused = f"; the settings read last are refused: {instance.reload_problem}" if instance.reload_problem else ""
+    return " ".join(f"port {instance.port}, tenants {tenants}{refused}".split())

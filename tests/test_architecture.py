@@ -71,6 +71,7 @@ PURE_PARTS = (
     "scim",
     "audit",
     "settings/models",
+    "settings/reloading",
     "settings/tokens",
     "settings/feeds",
     "settings/differences",

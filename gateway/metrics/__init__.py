@@ -41,6 +41,7 @@ _RATE_LIMIT = frozenset({"rate-exceeded", "no-place"})
 
 _TALLIES = {
     "connections_rejected": ("reason", "Connections that were closed at once, by reason."),
+    "proxy_headers": ("result", "Connections by their PROXY header: proxied, local, none at all, or what was wrong."),
     "tls_handshakes": ("result", "TLS handshakes by result: ok, or what went wrong."),
     "tls_reloads": ("result", "Changed certificates that were taken, or refused (and the old one kept)."),
 }
@@ -103,7 +104,9 @@ class Metrics:
         self._last_uses.update(uses)
 
     def follow(
-        self, name: Literal["connections_rejected", "tls_handshakes", "tls_reloads"], counts: Mapping[str, int]
+        self,
+        name: Literal["connections_rejected", "proxy_headers", "tls_handshakes", "tls_reloads"],
+        counts: Mapping[str, int],
     ) -> None:
         """Show a counter that somebody else keeps, by label value; its keys must come from a closed list."""
         label, documentation = _TALLIES[name]
