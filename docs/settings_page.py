@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.app import _fixed
 from gateway.settings.models import Settings
+from gateway.settings.reloading import _fixed
 
 HEAD = """# Every setting
 

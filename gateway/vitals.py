@@ -1,4 +1,4 @@
-"""The vital signs of an instance: the checks of /readyz, and the gauges that show its state."""
+"""The vital signs of an instance: the checks of /readyz, the gauges that show its state, and its status."""
 
 from __future__ import annotations
 
@@ -102,10 +102,8 @@ def _show_guard(instance: Instance) -> None:
         metrics.guard_last_attempts.labels(name).set(figures.near_their_end)
 
 
-def expiries(instance: Instance) -> dict[tuple[str, str], float | None]:
-    """When each credential of the settings ends, by tenant and name; None: never."""
-    return {
-        (name, credential.name): credential.expires.timestamp() if credential.expires else None
-        for name, tenant in instance.settings.tenants.items()
-        for credential in tenant.credentials
-    }
+def status(instance: Instance) -> str:
+    """One line for `systemctl status`."""
+    tenants = ", ".join(instance.settings.tenants)
+    refused = f"; the settings read last are refused: {instance.reload_problem}" if instance.reload_problem else ""
+    return " ".join(f"port {instance.port}, tenants {tenants}{refused}".split())

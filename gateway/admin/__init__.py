@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -46,8 +47,11 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Admin:
     """Health and metrics over HTTP."""
 
-    def __init__(self, section: AdminSection, metrics: Metrics, checks: Checks) -> None:
-        self._section, self._metrics, self._checks = section, metrics, checks
+    def __init__(
+        self, section: AdminSection, metrics: Metrics, checks: Checks, listening: socket.socket | None = None
+    ) -> None:
+        """`listening` is a socket that somebody else has opened for us."""
+        self._section, self._metrics, self._checks, self._listening = section, metrics, checks, listening
         self._runner: web.AppRunner | None = None
         self.port = section.endpoint.port
 
@@ -67,7 +71,10 @@ class Admin:
         self._runner = runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=1)
         await runner.setup()
         endpoint = self._section.endpoint
-        await web.TCPSite(runner, endpoint.host, endpoint.port, reuse_address=True).start()
+        if self._listening is not None:
+            await web.SockSite(runner, self._listening).start()
+        else:
+            await web.TCPSite(runner, endpoint.host, endpoint.port, reuse_address=True).start()
         self.port = int(runner.addresses[0][1])
 
     async def stop(self) -> None:

@@ -114,6 +114,11 @@ class Journal:
         """The end of the last line that would survive a power cut."""
         return self._files.segments.durable if self._files is not None else BEGINNING
 
+    @property
+    def busy_seconds(self) -> float:
+        """How long the lines that are being written have waited; a disk that is full or broken says so at once."""
+        return self._loop.time() - self._under_way[0].asked_at if self._under_way else 0.0
+
     def take_incidents(self) -> tuple[Incident, ...]:
         """What befell the log since this was asked last, for the record."""
         if self._files is None or not self._files.incidents:

@@ -41,6 +41,7 @@ _RATE_LIMIT = frozenset({"rate-exceeded", "no-place"})
 
 _TALLIES = {
     "connections_rejected": ("reason", "Connections that were closed at once, by reason."),
+    "proxy_headers": ("result", "Connections by their PROXY header: proxied, local, none at all, or what was wrong."),
     "tls_handshakes": ("result", "TLS handshakes by result: ok, or what went wrong."),
     "tls_reloads": ("result", "Changed certificates that were taken, or refused (and the old one kept)."),
 }
@@ -73,23 +74,39 @@ class Metrics:
         self._gauge_instance(registry)
 
     def set_credentials(self, expiries: Mapping[tuple[str, str], float | None], tenants: Iterable[str]) -> None:
-        """What the settings say now: the tenants, and when each (tenant, credential) ends (Unix seconds; None: never).
+        """What the settings say now: the tenants; and their credentials, as `show_credentials` takes them.
 
-        Forgets credentials and nodes that are gone, so that no alert waits for one; counters of what is gone stay.
+        Forgets nodes that are gone, so that no alert waits for one; counters of what is gone stay.
         """
         self._tenants |= frozenset(tenants)
-        for of_the_settings in (self._credential_expiry, self._node_state, self._node_primary, self.upstream_up):
+        for of_the_settings in (self._node_state, self._node_primary, self.upstream_up):
             of_the_settings.clear()  # what is gone shall not be shown; the rest is, within a second
+        self.show_credentials(expiries)
+
+    def show_credentials(self, expiries: Mapping[tuple[str, str], float | None]) -> None:
+        """When each (tenant, credential) ends (Unix seconds; None: never). One that is gone is forgotten."""
+        self._credential_expiry.clear()
         for names, expiry in expiries.items():
             if expiry is not None:
                 self._credential_expiry.labels(*names).set(expiry)
         for names in self._credentials - expiries.keys():
             self._credential_last_used.remove(*names)
-        self._last_uses.clear()
+            self._last_uses.pop(names, None)
         self._credentials = frozenset(expiries)
 
+    @property
+    def requests(self) -> Mapping[tuple[str, ...], int]:
+        """How many there were, by tenant, resource, operation and code."""
+        return self._requests
+
+    def recall_uses(self, uses: Mapping[tuple[str, str], float]) -> None:
+        """When credentials were used last (Unix seconds), by tenant and name: also before the start."""
+        self._last_uses.update(uses)
+
     def follow(
-        self, name: Literal["connections_rejected", "tls_handshakes", "tls_reloads"], counts: Mapping[str, int]
+        self,
+        name: Literal["connections_rejected", "proxy_headers", "tls_handshakes", "tls_reloads"],
+        counts: Mapping[str, int],
     ) -> None:
         """Show a counter that somebody else keeps, by label value; its keys must come from a closed list."""
         label, documentation = _TALLIES[name]

@@ -12,10 +12,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from docs.settings_page import HEAD, REQUIRED, Row, fixed_keys, sections
-from gateway.app import _refuse_fixed
 from gateway.settings.models import Settings
 from gateway.settings.origins import collect
 from gateway.settings.reading import examine
+from gateway.settings.reloading import refuse_fixed
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
@@ -115,7 +115,7 @@ def test_what_is_called_required_is(row: Row) -> None:
 )
 def test_what_needs_a_restart_is_refused_by_a_reload(key: str, value: object) -> None:
     with pytest.raises(ValueError, match="restart"):
-        _refuse_fixed(Settings.model_validate(LEAST), Settings.model_validate(put(key, value)))
+        refuse_fixed(Settings.model_validate(LEAST), Settings.model_validate(put(key, value)))
 
     assert any(key.startswith(fixed) for fixed in fixed_keys())
     assert re.search(rf"^\| `{key.rpartition('.')[2]}` \|.*\| restart \|", PAGE, re.MULTILINE)

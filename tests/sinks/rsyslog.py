@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-FETCHED = ROOT / "build" / "rsyslog"
+from tests import debian
+
+FETCHED = debian.BUILD / "rsyslog"
 PACKAGES = ("rsyslog", "rsyslog-openssl")
-FETCH_SECONDS = 300
 START_SECONDS = 10
 
 CONFIGURATION = """
@@ -54,13 +53,8 @@ class Program:
 def find_rsyslogd() -> Program:
     """The system's, or the one fetched; without any the test is skipped, and in CI it fails."""
     found = _in(Path("/")) or _in(FETCHED / "root")
-    problem = "" if found else _fetch()
-    found = found or _in(FETCHED / "root")
-    if found is not None:
-        return found
-    if os.environ.get("CI"):
-        pytest.fail(f"rsyslogd with its OpenSSL driver is not here: {problem}")
-    pytest.skip(f"install {' and '.join(PACKAGES)}: {problem}")
+    problem = "" if found else debian.fetch("rsyslog", *PACKAGES)
+    return found or _in(FETCHED / "root") or debian.missing("rsyslogd with its OpenSSL driver", problem, *PACKAGES)
 
 
 def _in(root: Path) -> Program | None:
@@ -71,29 +65,6 @@ def _in(root: Path) -> Program | None:
     return Program(
         rsyslogd, tuple(sorted(root.glob("usr/lib/*-linux-gnu"))) if root != Path("/") else (), driver.parent
     )
-
-
-def _fetch() -> str:
-    """Debian's packages, unpacked without root and without a service; what went wrong, "" for nothing."""
-    if shutil.which("apt-get") is None:
-        return "there is no apt-get to fetch it with"
-    for place in ("lists/partial", "cache/archives/partial", "root"):
-        (FETCHED / place).mkdir(parents=True, exist_ok=True)
-    ours = (f"Dir::State::lists={FETCHED}/lists", f"Dir::Cache={FETCHED}/cache")
-    options = [word for option in (*ours, "Debug::NoLocking=1", "APT::Sandbox::User=root") for word in ("-o", option)]
-    download = ("--quiet", "--yes", "--no-install-recommends", "--download-only", "install", *PACKAGES)
-    try:
-        _run("apt-get", *options, "--quiet", "update")
-        _run("apt-get", *options, *download)
-        for archive in sorted((FETCHED / "cache/archives").glob("*.deb")):
-            _run("dpkg", "--extract", str(archive), str(FETCHED / "root"))
-    except (OSError, subprocess.SubprocessError) as error:
-        return str(error)
-    return ""
-
-
-def _run(*words: str) -> None:
-    subprocess.run(words, capture_output=True, timeout=FETCH_SECONDS, check=True)
 
 
 class Rsyslog:
