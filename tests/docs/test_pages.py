@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ PAGES = sorted(
         *(ROOT / "certs").glob("*.md"),
     }
 )
+README = (ROOT / "README.md").read_text("utf-8")
 KEYS = {row.key for section in sections() for row in section.rows}
 TABLES = {section.heading.strip("[]") for section in sections()}
 LEAST: dict[str, Any] = {
@@ -63,6 +65,19 @@ def test_every_block_of_toml_is_taken(page: Path) -> None:
     for language, text in blocks_in(page.read_text("utf-8")):
         if language == "toml":
             Settings.model_validate(_completed(tomllib.loads(text.replace('"..."', f'"{"0" * 64}"'))))
+
+
+def test_the_index_names_every_document() -> None:
+    index = ROOT / "docs" / "README.md"
+    named = {(index.parent / link).resolve() for link in links_in(index.read_text("utf-8"))}
+
+    assert {str(page.relative_to(ROOT)) for page in PAGES if page not in {*named, index}} == set()
+
+
+def test_the_shop_window_shows_every_command() -> None:
+    shown = set(re.findall(r"`([a-z ]+)`", "".join(re.findall(r"^\| (`.*?) \|", README, re.MULTILINE))))
+
+    assert shown == set(_commands_below(main))
 
 
 def test_what_is_awaited_has_not_come() -> None:
@@ -121,6 +136,16 @@ def _found(words: list[str]) -> tuple[click.Command, list[str]]:
             break
         command, rest = below, rest[1:]
     return command, rest
+
+
+def _commands_below(group: click.Group, before: str = "") -> Iterator[str]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from _commands_below(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
 
 
 def _mistake(words: list[str]) -> str:
