@@ -15,6 +15,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _ENDS = re.compile(r"\s+#|[;&|<>)]")  # a shell's comment, or what ends a command
 _SECTIONS = r"gateway|listen|admin|metrics|audit|alerts|tenants|sources|limits|guard"
 _SETTING = re.compile(rf"(?:{_SECTIONS})(?:\.(?:[a-z0-9_-]+|[A-Z]+|\*))+")
+_SHORT = re.compile(r"(?!audit sink NAME|audit checkpoint)(?:audit|guard|token) [a-z]")  # a check, a line of the log
 _PATH = re.compile(r"(?:certs|changes|deploy|docs|gateway|grafana|requirements|tests)/[\w./-]*")
 _FILES = (".toml", ".py", ".md", ".json", ".jsonl", ".sqlite3", ".sqlite3-wal", ".internal", ".service")
 
@@ -35,6 +36,11 @@ def commands_in(page: str) -> list[list[str]]:
     shells = [block for language, block in blocks_in(page) if language in ("sh", "")]
     lines = [line for block in shells for line in block.replace("\\\n", " ").splitlines()]
     return [words for text in (*lines, *_SPAN.findall(_without_blocks(page))) for words in _commands(text)]
+
+
+def short_commands_in(page: str) -> list[list[str]]:
+    """Each command of a group that the text names without the program, such as `guard list`."""
+    return [shlex.split(span) for span in _SPAN.findall(_without_blocks(page)) if _SHORT.match(span)]
 
 
 def blocks_in(page: str) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ import pytest
 from docs.settings_page import sections
 from gateway.cli import main
 from gateway.settings.models import Settings
-from tests.docs.reading import blocks_in, commands_in, files_in, headings_in, links_in, settings_in
+from tests.docs.reading import blocks_in, commands_in, files_in, headings_in, links_in, settings_in, short_commands_in
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -47,7 +47,10 @@ def test_no_link_leads_nowhere(page: Path) -> None:
 
 @each_page
 def test_every_command_exists_with_its_options(page: Path) -> None:
-    assert [wrong for words in commands_in(page.read_text("utf-8")) if (wrong := _mistake(words))] == []
+    text = page.read_text("utf-8")
+    commands = [*commands_in(text), *short_commands_in(text)]
+
+    assert [wrong for words in commands if (wrong := _mistake(words))] == []
 
 
 @each_page
@@ -109,6 +112,7 @@ def test_what_a_page_says_is_found() -> None:
     )
 
     assert links_in(page) == ["b.md#c"]
+    assert short_commands_in("`guard list`, `audit sink NAME`, `token`") == [["guard", "list"]]
     assert headings_in(page) == {"a-page-its-title"}
     assert settings_in(page) == {"limits.burst"}
     assert commands_in(page) == [["rehearse", "--url", "a b"], ["token", "check"], ["serve"], ["check", "--json"]]
