@@ -32,7 +32,7 @@ two files of `[listen]` and of feeds of networks is looked at every 5 s, and tak
 read at a reload, what is for TLS towards a syslog server at the next connection to it.
 """
 
-KINDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "true, false", "object": "table"}
+KINDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "true, false"}
 FORMATS = {"path": "path", "password": "secret", "date-time": "time"}
 
 
@@ -126,21 +126,22 @@ def _form(schema: Mapping[str, Any], field: Mapping[str, Any]) -> str:
     if "enum" in only:
         return ", ".join(f"`{choice}`" for choice in only["enum"])
     if only["type"] == "array":
-        return f"list of {_form(schema, only['items'])}s" + _bounds(None, only.get("maxItems"), " entries")
+        return f"list of {_form(schema, only['items'])}s" + _at_most(only.get("maxItems"), "entries")
     form = FORMATS.get(only.get("format", ""), KINDS[only["type"]])
-    if only["type"] == "string":
-        return form + _bounds(None, only.get("maxLength"), " characters")
-    least = f"above {only['exclusiveMinimum']}" if "exclusiveMinimum" in only else only.get("minimum")
-    return form + _bounds(least, only.get("maximum"), "")
+    return form + _bounds(only) + _at_most(only.get("maxLength"), "characters")
 
 
-def _bounds(least: object, most: object, unit: str) -> str:
-    """What follows a form; a text and a list are told what they may have at most."""
-    if least is None or most is None or str(least).startswith("above"):
-        told = [str(least) if str(least).startswith("above") else f"at least {least}"] if least is not None else []
-        told += [f"at most {most}{unit}"] if most is not None else []
-        return "".join(f", {part}" for part in told)
-    return f", {least} to {most}{unit}"
+def _bounds(field: Mapping[str, Any]) -> str:
+    """What a number may be, behind its form."""
+    least, above, most = (field.get(name) for name in ("minimum", "exclusiveMinimum", "maximum"))
+    if least is not None and most is not None:
+        return f", {least} to {most}"
+    told = (("above", above), ("at least", least), ("at most", most))
+    return "".join(f", {word} {number}" for word, number in told if number is not None)
+
+
+def _at_most(most: int | None, of_what: str) -> str:
+    return "" if most is None else f", at most {most} {of_what}"
 
 
 def _default(field: Mapping[str, Any], *, is_required: bool) -> str:
