@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from math import inf
 
 from gateway import __version__, history, rounds, surroundings, vitals
 from gateway.admin import Admin
@@ -20,7 +19,9 @@ from gateway.exchange import Delivery
 from gateway.journal import Journal, Rotation, exclusive
 from gateway.journal.disk import Disk
 from gateway.journal.retention import Keeping
+from gateway.keyring import Keyring
 from gateway.metrics import Metrics
+from gateway.overview import Overview
 from gateway.pipeline import Pipeline
 from gateway.server.control import SOCKET_NAME, ControlSocket
 from gateway.server.http import HttpServer
@@ -28,7 +29,7 @@ from gateway.server.listener import Listener, listening_socket
 from gateway.server.tls import Certificates, certificates_of_metrics
 from gateway.settings.models import AlertsSection, Settings
 from gateway.settings.problems import SettingsInvalid
-from gateway.sinks import Outlet, Sink, StdoutOutlet, SyslogOutlet
+from gateway.sinks import shipped, sinks_of
 from gateway.stages.admission import Admission
 from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, open_upstreams
 from gateway.stages.guarding import Directories, GuardEvent, Guarding
@@ -87,19 +88,19 @@ class Instance:
         self.journal = Journal(
             settings.audit.directory, instance=socket.gethostname(), rotation=_rotation(settings), disk=disk
         )
-        self.sinks = _sinks(settings, self.journal)
+        self.sinks = sinks_of(settings, self.journal)
         self.metrics = Metrics(settings.tenants, version=__version__)
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
         self.connections = Connections(self.recording)
-        keeping = Keeping(settings.audit.keep_days, partial(_shipped, self.sinks))
+        keeping = Keeping(settings.audit.keep_days, partial(shipped, self.sinks))
         self.upkeep = Upkeep(self.journal, self.recording, self.metrics, keeping=keeping)
         self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
         self.guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
         self.guarding = Guarding(self.keeper, Directories(time.monotonic))
         self.guarding.on_event = self.guard_events.put_nowait
-        self.desk = Desk(self)
+        self.desk, self.keyring, self.overview = Desk(self), Keyring(self), Overview(self)
         self.webhook = _webhook(settings.alerts)
         self._transitions: asyncio.Queue[Transition] = asyncio.Queue()
         self._reread = reread
@@ -128,6 +129,7 @@ class Instance:
         Raises:
             DirectoryInUse: another instance has the state or the audit directory.
             KeyUnusable: the audit log cannot be signed with the key that there is.
+            CredentialsUnavailable: nobody knows which credentials were made or revoked at run time.
             OSError: a port is taken, or a file or directory cannot be used.
         """
         async with AsyncExitStack() as stack:
@@ -135,9 +137,11 @@ class Instance:
             await self.upkeep.begin(self.settings.audit.key_file, self.settings.gateway.state_directory)
             await stack.enter_async_context(self.journal)
             await stack.enter_async_context(self.keeper)
+            await stack.enter_async_context(self.keyring.keeper)
             await self._open_on_record(stack)
             await self._note_start()
-            control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, self.desk.handlers)
+            handlers = {**self.desk.handlers, **self.keyring.handlers, **self.overview.handlers}
+            control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, handlers)
             async with control, asyncio.TaskGroup() as tasks:
                 accepting = tasks.create_task(self.listener.run())
                 running = [tasks.create_task(work) for work in self._background()]
@@ -182,9 +186,9 @@ class Instance:
         vitals.follow(self)
 
     def _build_pipeline(self, settings: Settings) -> Pipeline:
-        authorities = own_authorities(settings, self.port)
+        authorities, known = own_authorities(settings, self.port), self.keyring.index(settings)
         return Pipeline(
-            identity=Identity(settings, authorities, self.feeds, self.failures, self.last_use, time.monotonic),
+            identity=Identity(settings, authorities, self.feeds, known, self.failures, self.last_use, time.monotonic),
             admission=Admission(self.rates, self.places, self.turns, time.monotonic),
             guarding=self.guarding,
             forwarding=Forwarding(self.upstreams),
@@ -210,6 +214,8 @@ class Instance:
             self._probe(),
             self._note_transitions(),
             *rounds.of_the_guard(self),
+            self.keyring.run(),
+            self.overview.run(),
             self.upkeep.run(),
             self.connections.run(),
             *(sink.run() for sink in self.sinks),
@@ -316,11 +322,16 @@ class Instance:
         await self.recording.notice("reload-refused", why=why)
 
     def _note_settings_in_use(self) -> None:
-        self.reload_problem = ""
+        self.reload_problem, self.settings_digest, self.settings_since = "", digest(self.settings), time.time()
         self.metrics.gauges.reload_succeeded.set(1)
-        self.metrics.gauges.reload_succeeded_at.set(time.time())
-        vitals.show_settings(self)
+        self.metrics.gauges.reload_succeeded_at.set(self.settings_since)
+        self.keyring.note_settings_in_use()
+        self.metrics.gauges.show_upstream_certificates(surroundings.upstream_certificates(self.settings))
         vitals.show(self)
+
+    def renew_pipeline(self) -> None:
+        """Let clients in by the credentials that there are now; whoever is in already goes on."""
+        self.pipeline = self._build_pipeline(self.settings)
 
     # Stopping --------------------------------------------------------------------------------------
 
@@ -348,20 +359,6 @@ def _webhook(alerts: AlertsSection) -> Webhook | None:
 def _rotation(settings: Settings) -> Rotation:
     audit = settings.audit
     return Rotation(audit.max_segment_mib << 20, audit.max_segment_hours * 3600.0)
-
-
-def _sinks(settings: Settings, journal: Journal) -> tuple[Sink, ...]:
-    outlets: list[Outlet] = []
-    if settings.audit.syslog is not None:
-        outlets.append(SyslogOutlet(settings.audit.syslog))
-    if settings.audit.stdout is not None:
-        outlets.append(StdoutOutlet(settings.audit.stdout))
-    directory = settings.gateway.state_directory / "sinks"
-    return tuple(Sink(outlet, journal, directory) for outlet in outlets)
-
-
-def _shipped(sinks: tuple[Sink, ...]) -> float:
-    return min((sink.settled_sequence for sink in sinks), default=inf)
 
 
 def digest(settings: Settings) -> str:

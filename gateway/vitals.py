@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from gateway.admin import Check
 from gateway.stages.forwarding import Node, State, Upstream
 from gateway.state.ledger import Figures
-from gateway.surroundings import upstream_certificates
 
 if TYPE_CHECKING:
     from gateway.app import Instance
@@ -117,19 +116,3 @@ def _show_guard(instance: Instance) -> None:
         gauges.guard_holds.labels(name).set(figures.open_holds)
         gauges.guard_held_writes.labels(name).set(figures.held)
         gauges.guard_last_attempts.labels(name).set(figures.near_their_end)
-
-
-def show_settings(instance: Instance) -> None:
-    """Set what only a start or a reload changes."""
-    metrics, settings = instance.metrics, instance.settings
-    metrics.set_credentials(expiries(instance), settings.tenants)
-    metrics.gauges.show_upstream_certificates(upstream_certificates(settings))
-
-
-def expiries(instance: Instance) -> dict[tuple[str, str], float | None]:
-    """When each credential of the settings ends, by tenant and name; None: never."""
-    return {
-        (name, credential.name): credential.expires.timestamp() if credential.expires else None
-        for name, tenant in instance.settings.tenants.items()
-        for credential in tenant.credentials
-    }

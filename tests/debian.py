@@ -57,3 +57,22 @@ def missing(what: str, problem: str, *packages: str) -> NoReturn:
 
 def _run(*words: str) -> None:
     subprocess.run(words, capture_output=True, timeout=FETCH_SECONDS, check=True)
+
+
+def call(place: str, program: str, *packages: str) -> tuple[str, ...]:
+    """What calls a program: the system's, else the fetched one with the libraries that came with it."""
+    own = shutil.which(program) or shutil.which(program, path="/usr/local/sbin:/usr/sbin:/sbin")
+    if own:
+        return (own,)
+    root = BUILD / place / "root"
+    problem = "" if _fetched(root, program) else fetch(place, *packages)
+    file = _fetched(root, program)
+    if file is None:
+        missing(program, problem, *packages)
+    libraries = ":".join(map(str, (*root.glob("**/lib/*-linux-gnu"), *root.glob("**/lib/*-linux-gnu/systemd"))))
+    return ("env", f"LD_LIBRARY_PATH={libraries}", str(file))
+
+
+def _fetched(root: Path, program: str) -> Path | None:
+    places = (root / directory / program for directory in ("usr/bin", "usr/sbin", "bin", "sbin"))
+    return next((file for file in places if file.is_file()), None)

@@ -86,20 +86,34 @@ class Metrics:
         return tuple(self._families.made)
 
     def set_credentials(self, expiries: Mapping[tuple[str, str], float | None], tenants: Iterable[str]) -> None:
-        """What the settings say now: the tenants, and when each (tenant, credential) ends (Unix seconds; None: never).
+        """What the settings say now: the tenants; and their credentials, as `show_credentials` takes them.
 
         Forgets what is gone, so that no alert waits for it; counters of what is gone stay. Whoever calls sets the
         gauges of what is there before anybody can ask for them.
         """
         self._begin_at_zero(tenants)
+        self.gauges.forget_the_settings()
+        self.show_credentials(expiries)
+
+    def show_credentials(self, expiries: Mapping[tuple[str, str], float | None]) -> None:
+        """When each (tenant, credential) ends (Unix seconds; None: never). One that is gone is forgotten."""
         gauges = self.gauges
-        gauges.forget_the_settings()
+        gauges.credential_expiry.clear()
         for names, expiry in expiries.items():
             gauges.credential_expiry.labels(*names).set(inf if expiry is None else expiry)
         for names in self._credentials - expiries.keys():
             gauges.credential_last_used.remove(*names)
-        self._last_uses.clear()
+            self._last_uses.pop(names, None)
         self._credentials = frozenset(expiries)
+
+    @property
+    def requests(self) -> Mapping[tuple[str, ...], int]:
+        """How many there were, by tenant, resource, operation and code."""
+        return self._requests
+
+    def recall_uses(self, uses: Mapping[tuple[str, str], float]) -> None:
+        """When credentials were used last (Unix seconds), by tenant and name: also before the start."""
+        self._last_uses.update(uses)
 
     def follow(self, name: _Followed, counts: Mapping[str, int]) -> None:
         """Show a counter that somebody else keeps, by label value; its keys must come from a closed list."""

@@ -55,7 +55,7 @@ def test_paths_overlap_by_whole_segments(one: str, two: str, overlap: bool) -> N
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"credentials": []}, ("credentials", "error")),
+        ({"credentials": []}, ("credentials", "warning")),
         ({"upstream": ["http://a.internal", "http://b.internal"]}, None),
         ({"upstream": ["http://a.internal", "http://a.internal"]}, ("upstream.1", "error")),
         ({"upstream": ["http://a.internal", "http://a.internal:80"]}, ("upstream.1", "error")),
