@@ -172,7 +172,7 @@ ENDS = Row(
     table("Credentials", "What clients show; those without an end never end.",
           (Column("tenant", "Tenant"), Column("credential", "Credential"), Column("Value", "Ends in", "s", ends=True)),
           left("credential_expiry_timestamp_seconds", T, "tenant, credential")),
-    table("Last use of credentials", "Since the instance was started.", (Column("tenant", "Tenant"), Column("credential", "Credential"), Column("Value", "Not used for", "s")),
+    table("Last use of credentials", "As each instance remembers it.", (Column("tenant", "Tenant"), Column("credential", "Credential"), Column("Value", "Not used for", "s")),
           Query(f"time() - max by (tenant, credential) ({M}credential_last_used_timestamp_seconds{T})", instant=True)),
     series("Renewals", "Changed files of certificates that were taken or refused, and certificates whose files cannot be used now.", "short",
            Query(f"sum by (result) (increase({M}tls_reloads_total{I}[$__rate_interval]))", "{{result}}"),
