@@ -1,4 +1,4 @@
-"""The vital signs of an instance: the checks of /readyz, and the gauges that show its state."""
+"""The vital signs of an instance: the checks of /readyz, the gauges that show its state, and its status."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ def follow(instance: Instance) -> None:
     metrics.gauges.tasks.set_function(lambda: len(asyncio.all_tasks()))
     metrics.follow("tls_handshakes", instance.listener.handshakes)
     metrics.follow("connections_rejected", instance.listener.rejected)
+    metrics.follow("proxy_headers", instance.listener.proxy_headers)
     metrics.follow("tls_reloads", instance.certificates.reloads)
     if instance.webhook is not None:
         metrics.follow("webhook_events", instance.webhook.counts)
@@ -116,3 +117,10 @@ def _show_guard(instance: Instance) -> None:
         gauges.guard_holds.labels(name).set(figures.open_holds)
         gauges.guard_held_writes.labels(name).set(figures.held)
         gauges.guard_last_attempts.labels(name).set(figures.near_their_end)
+
+
+def status(instance: Instance) -> str:
+    """One line for `systemctl status`."""
+    tenants = ", ".join(instance.settings.tenants)
+    refused = f"; the settings read last are refused: {instance.reload_problem}" if instance.reload_problem else ""
+    return " ".join(f"port {instance.port}, tenants {tenants}{refused}".split())

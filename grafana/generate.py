@@ -141,6 +141,8 @@ SECURITY = Row(
     series("Limits", "rate-exceeded and no-place: the client comes back later.", "reqps", Query(rate("ratelimit_decisions_total", T, "decision"), "{{decision}}")),
     series("TLS handshakes", "Other than ok is mostly scanners; client-distrusts-certificate is the chain or the name.", "short",
            Query(f"sum by (result) (increase({M}tls_handshakes_total{I}[$__rate_interval]))", "{{result}}")),
+    series("PROXY headers", "What balancers announce; other than proxied and local is a balancer that does not, or a forgery.", "short",
+           Query(f"sum by (result) (increase({M}proxy_headers_total{I}[$__rate_interval])) or vector(0)", "{{result}}")),
     series("Turned away", "Connections above listen.max_connections, and strangers who are in the audit log as a count only.", "short",
            Query(f"sum by (reason) (increase({M}connections_rejected_total{I}[$__rate_interval]))", "{{reason}}"),
            Query(f"sum (increase({M}strangers_suppressed_total{I}[$__rate_interval]))", "strangers, counted only")),

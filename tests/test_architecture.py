@@ -74,6 +74,7 @@ PURE_PARTS = (
     "audit",
     "settings/models",
     "settings/operators",
+    "settings/reloading",
     "settings/tokens",
     "settings/feeds",
     "settings/differences",

@@ -48,7 +48,7 @@ _AUTHENTICATIONS = (
 _RATE_LIMIT = frozenset({"rate-exceeded", "no-place"})
 _EVENTS = ("intent", "outcome", "refusal", "unparsed", "connection", "notice", "interrupted", "suppressed")
 
-_Followed = Literal["connections_rejected", "tls_handshakes", "tls_reloads", "webhook_events"]
+_Followed = Literal["connections_rejected", "proxy_headers", "tls_handshakes", "tls_reloads", "webhook_events"]
 
 # Else each counter and histogram comes with a second series that nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's omission
@@ -335,6 +335,11 @@ class Metrics:
         self._followed = {
             "connections_rejected": families.followed(
                 "connections_rejected", "Connections that were closed at once, by reason.", "reason"
+            ),
+            "proxy_headers": families.followed(
+                "proxy_headers",
+                "Connections by their PROXY header: proxied, local, none at all, or what was wrong.",
+                "result",
             ),
             "tls_handshakes": families.followed(
                 "tls_handshakes", "TLS handshakes by result: ok, or what went wrong.", "result"

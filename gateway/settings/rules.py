@@ -217,6 +217,20 @@ def _collide(one: HostPort, other: HostPort) -> bool:
     return one.port == other.port != 0 and (one.host == other.host or bool({one.host, other.host} & _ANYWHERE))
 
 
+def proxies_are_named(settings: Settings) -> Iterator[Problem]:
+    """A client's address is taken from proxies that are named, and naming them has no other use."""
+    listen = settings.listen
+    asks = [
+        key for key, value in (("proxy_protocol", "off"), ("forwarded_header", "none")) if getattr(listen, key) != value
+    ]
+    if asks and not listen.trusted_proxies:
+        text = f"are missing, and listen.{asks[0]} is believed from them alone: name the balancer's addresses"
+        yield Problem("listen.trusted_proxies", text)
+    if listen.trusted_proxies and not asks:
+        text = "have no meaning without listen.proxy_protocol or listen.forwarded_header; all callers look like them"
+        yield Problem("listen.trusted_proxies", text, "warning")
+
+
 RULES: tuple[Rule, ...] = (
     names_are_plain,
     paths_are_apart,
@@ -235,6 +249,7 @@ RULES: tuple[Rule, ...] = (
     metrics_listener_is_whole,
     a_hold_outlasts_its_client,
     listeners_are_apart,
+    proxies_are_named,
 )
 
 
