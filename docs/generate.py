@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from docs.metrics_page import metrics_page
 from gateway.doctor.checks import CHECKS
 from gateway.refusal import Fault, Reason
 from gateway.scim.operations import NAMES
@@ -162,6 +163,7 @@ PAGES = {
     HERE / "refusals.md": refusals,
     HERE / "operations-by-name.md": operations,
     HERE / "doctor.md": doctor,
+    HERE / "metrics.md": metrics_page,
 }
 
 if __name__ == "__main__":
