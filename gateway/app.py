@@ -9,9 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
-from math import inf
 
-from gateway import __version__, history, rounds, vitals
+from gateway import __version__, history, rounds, surroundings, vitals
 from gateway.admin import Admin
 from gateway.caller import Ourselves
 from gateway.desk import Desk
@@ -28,11 +27,11 @@ from gateway.server.draining import drain
 from gateway.server.http import HttpServer
 from gateway.server.listener import Listener, listening_socket
 from gateway.server.service_manager import ServiceManager
-from gateway.server.tls import Certificates
+from gateway.server.tls import Certificates, certificates_of_metrics
 from gateway.settings.models import AlertsSection, Settings
 from gateway.settings.problems import SettingsInvalid
 from gateway.settings.reloading import digest, refuse_fixed
-from gateway.sinks import Outlet, Sink, StdoutOutlet, SyslogOutlet
+from gateway.sinks import shipped, sinks_of
 from gateway.stages.admission import Admission
 from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, open_upstreams
 from gateway.stages.guarding import Directories, GuardEvent, Guarding
@@ -92,13 +91,13 @@ class Instance:
         self.journal = Journal(
             settings.audit.directory, instance=socket.gethostname(), rotation=_rotation(settings), disk=disk
         )
-        self.sinks = _sinks(settings, self.journal)
+        self.sinks = sinks_of(settings, self.journal)
         self.metrics = Metrics(settings.tenants, version=__version__)
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
         self.connections = Connections(self.recording)
-        keeping = Keeping(settings.audit.keep_days, partial(_shipped, self.sinks))
+        keeping = Keeping(settings.audit.keep_days, partial(shipped, self.sinks))
         self.upkeep = Upkeep(self.journal, self.recording, self.metrics, keeping=keeping)
         self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
         self.guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
@@ -119,6 +118,10 @@ class Instance:
     def admin_port(self) -> int:
         return self._admin.port
 
+    @property
+    def metrics_port(self) -> int:
+        return self._admin.metrics_port
+
     def request_reload(self) -> None:
         """Read the settings again, soon; for signal handlers."""
         self._wants_reload.set()
@@ -138,7 +141,7 @@ class Instance:
             await stack.enter_async_context(self.journal)
             await stack.enter_async_context(self.keeper)
             await stack.enter_async_context(self.keyring.keeper)
-            await self._open(stack)
+            await self._open_on_record(stack)
             await self._note_start()
             handlers = {**self.desk.handlers, **self.keyring.handlers, **self.overview.handlers}
             control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, handlers)
@@ -160,6 +163,13 @@ class Instance:
 
     # Starting --------------------------------------------------------------------------------------
 
+    async def _open_on_record(self, stack: AsyncExitStack) -> None:
+        try:
+            await self._open(stack)
+        except (OSError, ValueError) as error:
+            await self.recording.notice("start-failed", why=getattr(error, "strerror", None) or str(error))
+            raise
+
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
         self.upstreams = open_upstreams(settings.tenants, on_transition=self._transitions.put_nowait)
@@ -172,15 +182,18 @@ class Instance:
         self.pipeline = self._build_pipeline(settings)
         stack.push_async_callback(self._close_upstreams)
         stack.push_async_callback(self.server.drain, 0)  # a second signal leaves no time, but each gets its record
-        admin = self.manager.sockets.get("admin")
-        self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self), admin)
+        self.metrics_certificates = certificates_of_metrics(settings.metrics)
+        self._admin = Admin(
+            settings.admin,
+            self.metrics,
+            lambda: vitals.checks(self),
+            self.manager.sockets.get("admin"),
+            elsewhere=settings.metrics,
+            tls=self.metrics_certificates.front if self.metrics_certificates else None,
+        )
         await self._admin.start()
         stack.push_async_callback(self._admin.stop)
-        self.metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
-        self.metrics.follow("tls_handshakes", self.listener.handshakes)
-        self.metrics.follow("connections_rejected", self.listener.rejected)
-        self.metrics.follow("proxy_headers", self.listener.proxy_headers)
-        self.metrics.follow("tls_reloads", self.certificates.reloads)
+        vitals.follow(self)
 
     def _build_pipeline(self, settings: Settings) -> Pipeline:
         authorities, known = own_authorities(settings, self.port), self.keyring.index(settings)
@@ -205,6 +218,8 @@ class Instance:
     def _background(self) -> tuple[Coroutine[None, None, None], ...]:
         return (
             self.certificates.watch(),
+            *((self.metrics_certificates.watch(),) if self.metrics_certificates else ()),
+            surroundings.watch(self),
             self._watch_feeds(),
             self._probe(),
             self._note_transitions(),
@@ -257,7 +272,7 @@ class Instance:
         while True:
             due = loop.time() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
-            self.metrics.event_loop_lag.set(max(0.0, loop.time() - due))
+            self.metrics.observe_lag(max(0.0, loop.time() - due))
             vitals.show(self)
             await self.recording.flush()
 
@@ -315,15 +330,16 @@ class Instance:
 
     async def _refuse_reload(self, why: str) -> None:
         self.reload_problem = why
-        self.metrics.reload_succeeded.set(0)
+        self.metrics.gauges.reload_succeeded.set(0)
         log.error("the new settings are refused and the old ones kept: %s", why)
         await self.recording.notice("reload-refused", why=why)
 
     def _note_settings_in_use(self) -> None:
         self.reload_problem, self.settings_digest, self.settings_since = "", digest(self.settings), time.time()
-        self.metrics.reload_succeeded.set(1)
-        self.metrics.reload_succeeded_at.set(self.settings_since)
+        self.metrics.gauges.reload_succeeded.set(1)
+        self.metrics.gauges.reload_succeeded_at.set(self.settings_since)
         self.keyring.note_settings_in_use()
+        self.metrics.gauges.show_upstream_certificates(surroundings.upstream_certificates(self.settings))
         vitals.show(self)
 
     def renew_pipeline(self) -> None:
@@ -335,7 +351,7 @@ class Instance:
     async def _drain(self, accepting: asyncio.Task[None]) -> None:
         """/readyz says no; then nobody new; then those under way, each to its recorded end."""
         self.draining = True
-        self.metrics.draining.set(1)
+        self.metrics.gauges.draining.set(1)
         log.warning("stopping: requests under way end first")
         self.manager.say_stopping("stopping: requests under way end first")
         await asyncio.sleep(self.settings.gateway.drain_delay_seconds)
@@ -355,20 +371,6 @@ def _webhook(alerts: AlertsSection) -> Webhook | None:
 def _rotation(settings: Settings) -> Rotation:
     audit = settings.audit
     return Rotation(audit.max_segment_mib << 20, audit.max_segment_hours * 3600.0)
-
-
-def _sinks(settings: Settings, journal: Journal) -> tuple[Sink, ...]:
-    outlets: list[Outlet] = []
-    if settings.audit.syslog is not None:
-        outlets.append(SyslogOutlet(settings.audit.syslog))
-    if settings.audit.stdout is not None:
-        outlets.append(StdoutOutlet(settings.audit.stdout))
-    directory = settings.gateway.state_directory / "sinks"
-    return tuple(Sink(outlet, journal, directory) for outlet in outlets)
-
-
-def _shipped(sinks: tuple[Sink, ...]) -> float:
-    return min((sink.settled_sequence for sink in sinks), default=inf)
 
 
 async def _probe(upstream: Upstream, node: Node) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -66,40 +67,56 @@ def _certificate_text(expires_at: float) -> str:
     return f"ends {day}" + (f", in {left / 86400:.0f} days: renew it" if left < _STALE_SECONDS else "")
 
 
-def show(instance: Instance) -> None:
-    """Set every gauge to what is so now; about once a second."""
+def follow(instance: Instance) -> None:
+    """Show what others count."""
     metrics = instance.metrics
-    metrics.connections.set(instance.server.open_connections)
-    metrics.certificate_expiry.labels("listen").set(instance.certificates.expires_at)
+    metrics.gauges.tasks.set_function(lambda: len(asyncio.all_tasks()))
+    metrics.follow("tls_handshakes", instance.listener.handshakes)
+    metrics.follow("connections_rejected", instance.listener.rejected)
+    metrics.follow("proxy_headers", instance.listener.proxy_headers)
+    metrics.follow("tls_reloads", instance.certificates.reloads)
+    if instance.webhook is not None:
+        metrics.follow("webhook_events", instance.webhook.counts)
+
+
+def show(instance: Instance) -> None:
+    """Set every gauge that is cheap to know to what is so now; about once a second."""
+    metrics, gauges = instance.metrics, instance.metrics.gauges
+    gauges.connections.set(instance.server.open_connections)
+    gauges.audit_up.set(instance.journal.problem is None)
+    gauges.audit_waiting.set(instance.journal.waiting)
+    for name, pair in (("listen", instance.certificates), ("metrics", instance.metrics_certificates)):
+        if pair is not None:
+            gauges.show_certificate(name, pair.expires_at, refused=bool(pair.refused))
     for name in instance.settings.tenants:
-        metrics.requests_in_flight.labels(name).set(instance.places.taken[name])
+        gauges.requests_in_flight.labels(name).set(instance.places.taken[name])
     for name, upstream in instance.upstreams.items():
         if upstream.healthy is not None:
-            metrics.upstream_up.labels(name).set(upstream.healthy)
+            gauges.upstream_up.labels(name).set(upstream.healthy)
         for node in upstream.nodes:
-            metrics.show_node(name, node.name, node.state.value, is_primary=node is upstream.primary)
+            gauges.show_node(name, node.name, node.state.value, is_primary=node is upstream.primary)
     _show_guard(instance)
     for sink in instance.sinks:
         oldest_seconds = sink.oldest_seconds(time.time())
         metrics.show_sink(sink.name, sink.counts, lag_lines=sink.lag_lines, oldest_seconds=oldest_seconds)
-    metrics.turns_held.set(instance.turns.held)
-    metrics.turns_waiting.set(instance.turns.waiting)
+    gauges.turns_held.set(instance.turns.held)
+    gauges.turns_waiting.set(instance.turns.waiting)
     for name, state in instance.feeds.states.items():
-        metrics.source_feed_networks.labels(name).set(state.networks)
-        metrics.source_feed_refused.labels(name).set(bool(state.refused))
+        gauges.source_feed_networks.labels(name).set(state.networks)
+        gauges.source_feed_refused.labels(name).set(bool(state.refused))
 
 
 def _show_guard(instance: Instance) -> None:
-    metrics, ledger = instance.metrics, instance.keeper.ledger
-    metrics.guard_up.set(instance.keeper.problem is None)
+    gauges, ledger = instance.metrics.gauges, instance.keeper.ledger
+    gauges.guard_up.set(instance.keeper.problem is None)
     for name, tenant in instance.settings.tenants.items():
         size = instance.guarding.directories.size_of(name, tenant)
         if size is not None:
-            metrics.guard_directory_people.labels(name).set(size)
+            gauges.guard_directory_people.labels(name).set(size)
         figures = ledger.figures(name) if ledger is not None else Figures()
-        metrics.guard_holds.labels(name).set(figures.open_holds)
-        metrics.guard_held_writes.labels(name).set(figures.held)
-        metrics.guard_last_attempts.labels(name).set(figures.near_their_end)
+        gauges.guard_holds.labels(name).set(figures.open_holds)
+        gauges.guard_held_writes.labels(name).set(figures.held)
+        gauges.guard_last_attempts.labels(name).set(figures.near_their_end)
 
 
 def status(instance: Instance) -> str:

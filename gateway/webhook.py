@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -48,9 +48,7 @@ class Webhook:
     timeout: float  # seconds, for one attempt as a whole
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    delivered: int = field(default=0, init=False)
-    failed: int = field(default=0, init=False)  # refused, or not taken for an hour
-    dropped: int = field(default=0, init=False)  # never sent: too many waited
+    counts: Counter[str] = field(default_factory=lambda: Counter(delivered=0, failed=0, dropped=0), init=False)
     _waiting: deque[_Event] = field(default_factory=deque, init=False)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _is_failing: bool = field(default=False, init=False)  # and the log has said so
@@ -66,6 +64,20 @@ class Webhook:
             raise ValueError(msg)
 
     @property
+    def delivered(self) -> int:
+        return self.counts["delivered"]
+
+    @property
+    def failed(self) -> int:
+        """Refused, or not taken for an hour."""
+        return self.counts["failed"]
+
+    @property
+    def dropped(self) -> int:
+        """Never sent: too many waited."""
+        return self.counts["dropped"]
+
+    @property
     def host(self) -> str:
         """Whom it tells, as far as a log may know."""
         return urlsplit(self.url).hostname or ""
@@ -76,11 +88,11 @@ class Webhook:
             body = orjson.dumps(event, default=str)
         except TypeError:  # as for text with a lone surrogate
             log.exception("an event for %s is no JSON and is not sent", self.host)
-            self.failed += 1
+            self.counts["failed"] += 1
             return
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
-            self.dropped += 1
+            self.counts["dropped"] += 1
             if not self._is_full:
                 log.error("%s takes events too slowly: the oldest are dropped", self.host)
             self._is_full = True
@@ -150,13 +162,13 @@ class Webhook:
         return _Failure(f"answered {status}", is_final=not (status in (408, 429) or status >= 500))
 
     def _give_up(self, failure: _Failure) -> None:
-        self.failed += 1
+        self.counts["failed"] += 1
         if not self._is_failing:
             log.error("%s does not take our events, which are dropped: %s", self.host, failure.why)
         self._is_failing = True
 
     def _succeed(self) -> None:
-        self.delivered += 1
+        self.counts["delivered"] += 1
         if self._is_failing:
             log.warning("%s takes our events again", self.host)
         self._is_failing = False

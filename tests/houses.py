@@ -52,15 +52,16 @@ class House:
         return [json.loads(line) for file in files for line in file.read_text(encoding="ascii").splitlines()]
 
 
-def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
+def house_settings(directory: Path, upstream: str | tuple[str, ...], **changes: Any) -> Settings:
     """Settings of a house. `changes` are the tenant's, but for those that are named as another section."""
     certificates = make_development_certificates(directory / "tls", ("localhost", "127.0.0.1"))
-    sections = {name: changes.pop(name, {}) for name in ("gateway", "listen", "admin", "audit", "alerts", "feeds")}
+    names = ("gateway", "listen", "admin", "metrics", "audit", "alerts", "feeds")
+    sections = {name: changes.pop(name, {}) for name in names}
     port = unused_port()  # links name it
     tenant = {
         "path": PATH,
         "client": "okta",
-        "upstream": [upstream],
+        "upstream": [upstream] if isinstance(upstream, str) else upstream,
         "upstream_token": UPSTREAM_TOKEN,
         "credentials": [{"name": "okta-2027", "token_sha256": sha256(TOKEN)}],
         "guard": {"mode": "off"},  # it would ask the upstream for the size of its directory
@@ -81,6 +82,7 @@ def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
                 **sections["listen"],
             },
             "admin": {"address": "127.0.0.1:0", **sections["admin"]},
+            "metrics": sections["metrics"],
             "audit": {"directory": directory / "audit", **sections["audit"]},
             "alerts": sections["alerts"],
             "sources": sections["feeds"],
@@ -90,7 +92,7 @@ def house_settings(directory: Path, upstream: str, **changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def house(directory: Path, upstream: str, **changes: Any) -> AsyncIterator[House]:
+async def house(directory: Path, upstream: str | tuple[str, ...], **changes: Any) -> AsyncIterator[House]:
     """A gateway in the running loop until the block ends; whatever it put on record is what the docs say."""
     instance = Instance(house_settings(directory, upstream, **changes))
     started, stop = asyncio.Event(), asyncio.Event()

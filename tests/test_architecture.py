@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "journal": {"settings", "audit"},
     "sinks": {"settings", "audit", "journal"},
     "state": {"settings"},
-    "metrics": {"exchange"},
+    "metrics": {"refusal", "exchange"},  # refusals, for a counter of each must begin at 0 to be seen rising
     "stages": {"refusal", "caller", "settings", "exchange", "wire", "scim", "audit", "journal", "state", "metrics"},
     "pipeline": {"refusal", "caller", "settings", "exchange", "stages"},
     "server": {"refusal", "settings", "exchange", "wire", "metrics", "pipeline"},
@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "admin",
         "webhook",
         "vitals",
+        "surroundings",
         "desk",
         "keyring",
         "overview",
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
+    "surroundings": {"settings", "app"},  # as vitals: what ends or fills up by itself
     "keyring": {"server", "stages", "state", "settings", "metrics"},  # what operators do with credentials
     "overview": {"server", "settings", "stages", "state", "app"},  # as vitals: what operators see of it all
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
@@ -71,6 +73,7 @@ PURE_PARTS = (
     "scim",
     "audit",
     "settings/models",
+    "settings/operators",
     "settings/reloading",
     "settings/tokens",
     "settings/feeds",

@@ -3,11 +3,14 @@ from __future__ import annotations
 import re
 import timeit
 from collections import Counter
+from dataclasses import replace
+from math import inf
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.exchange import Answer, Judgement, RequestId, Stage, Unparsed, Verdict
+from gateway.exchange import Answer, Attempt, Delivery, Judgement, RequestId, Stage, Unparsed, Verdict
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
 from tests import worlds
@@ -16,6 +19,9 @@ from tests.audit import trails
 BASE_UNITS = ("_seconds", "_bytes", "_total", "_info")
 WITHOUT_UNIT = {
     "scim_gateway_audit_sink_lag_lines",
+    "scim_gateway_audit_up",
+    "scim_gateway_audit_waiting_events",
+    "scim_gateway_tls_certificate_refused",
     "scim_gateway_connections",
     "scim_gateway_requests_in_flight",
     "scim_gateway_upstream_up",
@@ -68,7 +74,8 @@ def test_a_served_request_is_counted_in_every_respect() -> None:
     assert found["credential_last_used_timestamp_seconds{credential=okta-2027,tenant=jira}"] == worlds.NOW
     assert found["upstream_requests_total{code=200,tenant=jira}"] == 1
     assert found["upstream_request_duration_seconds_count{tenant=jira}"] == 1
-    assert not [name for name in found if name.startswith(("requests_rejected", "upstream_outcome_unknown"))]
+    bad = ("requests_rejected", "requests_failed", "upstream_outcome_unknown", "upstream_retries")
+    assert not [name for name in found if name.startswith(bad) and found[name]]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_a_request_for_no_tenant_is_no_authentication() -> None:
     shown.observe(trails.turned_away(Reason.TENANT_UNKNOWN, tenant_name=None))
 
     assert samples(shown)["requests_total{code=404,operation=none,resource=none,tenant=none}"] == 1
-    assert not [name for name in samples(shown) if name.startswith("auth_attempts")]
+    assert not [name for name, value in samples(shown).items() if name.startswith("auth_attempts") and value]
 
 
 @pytest.mark.parametrize("reason", [Reason.RATE_EXCEEDED, Reason.NO_PLACE])
@@ -115,6 +122,119 @@ def test_only_writes_have_an_outcome_that_matters() -> None:
     assert samples(shown)["requests_rejected_total{reason=upstream-timeout}"] == 2
 
 
+def test_a_write_that_was_cut_short_while_it_was_under_way_counts_as_unknown() -> None:
+    shown = metrics()
+    shown.observe(trails.served(delivery=None, operation=trails.write(), refusal=Refusal(Reason.STOPPING)))
+    shown.observe(trails.turned_away(Reason.STOPPING))
+
+    assert samples(shown)["upstream_outcome_unknown_total{tenant=jira}"] == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "failed"),
+    [
+        (None, 200, 0),
+        (None, 404, 0),
+        (None, 500, 1),  # the upstream's own, passed on
+        (Reason.RATE_EXCEEDED, 429, 0),
+        (Reason.JSON_MALFORMED, 400, 0),
+        (Reason.UPSTREAM_UNREACHABLE, 429, 1),  # as Okta is told to come back
+        (Reason.NO_PLACE, 429, 1),
+        (Reason.RECORD_UNAVAILABLE, 429, 1),
+        (Reason.GATEWAY_FAULT, 500, 1),
+        (Reason.GUARD_HELD, 429, 0),  # as it shall be
+        (Reason.GUARD_BEHIND, 429, 0),
+        (Reason.GUARD_DENIED, 403, 0),
+    ],
+)
+def test_a_failure_is_what_a_client_meets_that_did_nothing_wrong(
+    reason: Reason | None, status: int, failed: int
+) -> None:
+    shown = metrics()
+    refusal = Refusal(reason) if reason else None
+    shown.observe(trails.served(refusal=refusal, answer=Answer(status, (), b"{}")))
+
+    assert samples(shown)["requests_failed_total{tenant=jira}"] == failed
+
+
+def test_what_befalls_a_stranger_is_no_failure() -> None:
+    shown = metrics()
+    shown.observe(trails.turned_away(Reason.RECORD_UNAVAILABLE))
+
+    assert samples(shown)["requests_failed_total{tenant=jira}"] == 0
+
+
+def test_another_attempt_is_counted_by_how_far_the_one_before_came() -> None:
+    shown = metrics()
+    attempts = (Attempt("a:1", 0.1, Stage.NOT_SENT), Attempt("b:1", 0.1, Stage.SENT), Attempt("c:1", 0.1, Stage.SENT))
+    shown.observe(trails.served(delivery=Delivery(attempts, None, Reason.UPSTREAM_TIMEOUT)))
+    found = {name: value for name, value in samples(shown).items() if name.startswith("upstream_retries")}
+
+    assert found == {
+        "upstream_retries_total{after=answered,tenant=jira}": 0,
+        "upstream_retries_total{after=not-sent,tenant=jira}": 1,
+        "upstream_retries_total{after=sent,tenant=jira}": 1,
+    }
+
+
+def test_what_alerts_wait_for_begins_at_zero() -> None:
+    found = samples(metrics())
+
+    assert {found[f"requests_rejected_total{{reason={reason.slug}}}"] for reason in Reason} == {0}
+    assert found["upstream_outcome_unknown_total{tenant=jira}"] == 0
+    assert found["requests_failed_total{tenant=jira}"] == 0
+    assert found["auth_attempts_total{result=accepted,tenant=jira}"] == 0
+    assert found["auth_attempts_total{result=credential-unknown,tenant=jira}"] == 0
+    assert found["audit_events_total{event=intent,result=failed}"] == 0
+
+
+def test_a_counter_does_not_begin_again_when_the_settings_are_read_again() -> None:
+    shown = metrics()
+    shown.observe(trails.served(answer=Answer(500, (), b"{}")))
+    shown.set_credentials({}, ["jira"])
+
+    assert samples(shown)["requests_failed_total{tenant=jira}"] == 1
+    assert samples(shown)["auth_attempts_total{result=accepted,tenant=jira}"] == 1
+
+
+def test_the_last_request_of_each_duration_is_named_to_who_speaks_openmetrics() -> None:
+    shown = metrics()
+    for number, seconds in enumerate((0.001, 0.002, 3.0)):
+        request = replace(worlds.request(), id=RequestId(f"req-{number}"))
+        shown.observe(trails.served(request=request, seconds={"forward": seconds}))
+    text, media_type = shown.render("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    examples = {
+        (sample.labels["le"], sample.exemplar.labels["trace_id"], sample.exemplar.value)
+        for family in openmetrics_families(text.decode())  # type: ignore[no-untyped-call]  # the library's omission
+        for sample in family.samples
+        if sample.name == "scim_gateway_request_duration_seconds_bucket" and sample.exemplar
+    }
+
+    assert media_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert examples == {("0.005", "req-1", 0.002), ("5.0", "req-2", 3.0)}
+    assert "req-" not in shown.render("text/plain")[0].decode()
+
+
+def test_every_family_is_described_as_it_is() -> None:
+    shown = metrics()
+    shown.observe(trails.served(operation=trails.write(), judgement=Judgement(Verdict.PASS, "removed", ("1",))))
+    shown.follow("webhook_events", Counter(delivered=1))
+    shown.gauges.show_certificate("listen", 2e9, refused=False)
+    described = {family.name: family for family in shown.families}
+    exposed = {
+        family.name + ("_total" if family.type == "counter" else ""): family
+        for family in text_string_to_metric_families(shown.render()[0].decode())
+        if family.name.startswith("scim_gateway_") and family.type != "unknown"
+    }
+    del exposed["scim_gateway_build_info"]
+
+    assert exposed.keys() == described.keys()
+    for name, family in exposed.items():
+        assert (family.type, family.documentation) == (described[name].kind, described[name].documentation)
+        labels = {tuple(sorted(sample.labels.keys() - {"le"})) for sample in family.samples}
+        assert labels <= {tuple(sorted(described[name].labels))}, name
+
+
 def test_bytes_that_are_no_request_are_counted() -> None:
     shown = metrics()
     shown.observe_unparsed(Unparsed(RequestId("x"), 0, "198.51.100.7", Reason.FRAMING_AMBIGUOUS, ""))
@@ -126,7 +246,7 @@ def test_a_node_is_in_one_state_at_a_time_and_its_changes_are_counted() -> None:
     shown = metrics()
     for state in ("out-of-service", "in-service", "out-of-service"):
         shown.observe_transition("jira", "jira-1:5501", state)
-        shown.show_node("jira", "jira-1:5501", state, is_primary=state == "in-service")
+        shown.gauges.show_node("jira", "jira-1:5501", state, is_primary=state == "in-service")
     found = samples(shown)
 
     assert {name: found[name] for name in found if name.startswith("upstream_node_state{")} == {
@@ -163,8 +283,6 @@ def test_neither_users_nor_addresses_nor_tokens_are_labels() -> None:
 
 def test_names_and_help_follow_the_conventions_of_prometheus() -> None:
     shown = metrics()
-    for name in ("connections_rejected", "tls_handshakes", "tls_reloads"):
-        shown.follow(name, Counter(ok=1))
     text, media_type = shown.render()
     families = list(text_string_to_metric_families(text.decode()))
     ours = [family for family in families if family.name.startswith("scim_gateway_")]
@@ -193,7 +311,7 @@ def test_credentials_that_are_gone_are_forgotten() -> None:
     shown.set_credentials({("jira", "okta-2027"): 1.9e9, ("jira", "eternal"): None}, ["jira"])
     shown.observe(trails.served())
     assert samples(shown)["credential_expiry_timestamp_seconds{credential=okta-2027,tenant=jira}"] == 1.9e9
-    assert "credential_expiry_timestamp_seconds{credential=eternal,tenant=jira}" not in samples(shown)
+    assert samples(shown)["credential_expiry_timestamp_seconds{credential=eternal,tenant=jira}"] == inf
 
     shown.set_credentials({("jira", "okta-2028"): 2e9}, ["jira"])
     shown.set_credentials({("jira", "okta-2028"): 2e9}, ["jira"])

@@ -90,3 +90,32 @@ async def test_a_decision_over_the_control_socket_outlives_the_instance(
 
     assert (shown.state, shown.reason) == (standing, "asked HR")
     assert notices.count("guard-decision") == 1
+
+
+async def test_gauges_follow_the_audit_log_and_the_certificate(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(EMPTY)) as upstream, house(tmp_path, upstream.url) as built:
+        instance = built.instance
+        vitals.show(instance)
+        well = samples(instance.metrics)
+        instance.certificates.refused = "the key is not the key of the certificate"
+        instance.journal.problem = "No space left on device"
+        vitals.show(instance)
+        ill = samples(instance.metrics)
+
+    names = ("audit_up{}", "tls_certificate_refused{certificate=listen}")
+    assert [well[name] for name in names] == [1, 0]
+    assert [ill[name] for name in names] == [0, 1]
+
+
+async def test_what_waits_to_be_on_disk_is_shown(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(EMPTY)) as upstream, house(tmp_path, upstream.url) as built:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(built.instance.recording.notice("one"))
+            tasks.create_task(built.instance.recording.notice("two"))
+            await asyncio.sleep(0)  # both have handed over, and the loop has not heard of the disk yet
+            vitals.show(built.instance)
+            waiting = samples(built.instance.metrics)["audit_waiting_events{}"]
+        vitals.show(built.instance)
+        after = samples(built.instance.metrics)["audit_waiting_events{}"]
+
+    assert (waiting, after) == (2, 0)

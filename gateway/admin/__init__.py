@@ -1,19 +1,18 @@
-"""The operator's listener: health and metrics, read-only, plain HTTP, on an address of its own."""
+"""What operators ask an instance: health and metrics, read-only. Metrics may have a listener of their own."""
 
 from __future__ import annotations
 
 import json
-import re
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from aiohttp import web
-from multidict import CIMultiDict
 
+from gateway.admin.listener import OperatorsListener, answer, names_this_listener, text_answer
 from gateway.metrics import Metrics
-from gateway.settings.models import AdminSection
+from gateway.settings.models import AdminSection, MetricsSection
 
 __all__ = ["Admin", "Check", "names_this_listener"]
 
@@ -21,14 +20,9 @@ _INDEX = """scim-gateway: for operators
 
 /livez              the process answers
 /readyz             it can serve; ?verbose lists every check; Accept: application/json as JSON
-/metrics            for Prometheus
 """
-_FIELDS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
+_METRICS_HERE = "/metrics            for Prometheus\n"
+_METRICS_ELSEWHERE = "metrics             have a listener of their own: metrics.address\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,64 +35,68 @@ class Check:
 
 
 Checks = Callable[[], Mapping[str, Check]]
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Admin:
-    """Health and metrics over HTTP."""
+    """Health and metrics over HTTP: on one listener, or on two when `elsewhere` has an address."""
 
     def __init__(
-        self, section: AdminSection, metrics: Metrics, checks: Checks, listening: socket.socket | None = None
+        self,
+        section: AdminSection,
+        metrics: Metrics,
+        checks: Checks,
+        listening: socket.socket | None = None,
+        *,
+        elsewhere: MetricsSection | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`listening` is a socket that somebody else has opened for us."""
-        self._section, self._metrics, self._checks, self._listening = section, metrics, checks, listening
-        self._runner: web.AppRunner | None = None
-        self.port = section.endpoint.port
+        """`listening` is a socket that somebody else has opened for us; `tls` is that of `elsewhere`."""
+        self._metrics, self._checks = metrics, checks
+        apart = elsewhere.endpoint if elsewhere else None
+        self._has_metrics = apart is None
+        routes = {"/": self._index, "/livez": self._livez, "/healthz": self._livez, "/readyz": self._readyz}
+        if self._has_metrics:
+            routes["/metrics"] = self._show_metrics
+        self._listener = OperatorsListener("admin.address", section.endpoint, routes, listening=listening)
+        self._apart = (
+            OperatorsListener("metrics.address", apart, {"/metrics": self._show_metrics}, tls=tls) if apart else None
+        )
+
+    @property
+    def port(self) -> int:
+        """Of the health checks."""
+        return self._listener.port
+
+    @property
+    def metrics_port(self) -> int:
+        """Of the metrics."""
+        return (self._apart or self._listener).port
 
     async def start(self) -> None:
         """Listen.
 
         Raises:
-            OSError: the address is taken, not ours, or needs a privilege.
+            OSError: an address is taken, not ours, or needs a privilege; its text names the setting.
         """
-        app = web.Application(middlewares=[self._only_operators])
-        app.on_response_prepare.append(_without_banner)
-        app.router.add_get("/", self._index)
-        app.router.add_get("/livez", self._livez)
-        app.router.add_get("/healthz", self._livez)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._show_metrics)
-        self._runner = runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=1)
-        await runner.setup()
-        endpoint = self._section.endpoint
-        if self._listening is not None:
-            await web.SockSite(runner, self._listening).start()
-        else:
-            await web.TCPSite(runner, endpoint.host, endpoint.port, reuse_address=True).start()
-        self.port = int(runner.addresses[0][1])
+        await self._listener.start()
+        if self._apart is not None:
+            try:
+                await self._apart.start()
+            except OSError:
+                await self._listener.stop()
+                raise
 
     async def stop(self) -> None:
-        """Give the port back."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    @web.middleware
-    async def _only_operators(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        # SECURITY: a web page whose name is rebound to this address must not read it through a browser.
-        if not names_this_listener(request.host, self._section.endpoint.host):
-            return _text(
-                421, "This listener is called by its IP address, by a name without a dot, or as its settings name it.\n"
-            )
-        try:
-            return await handler(request)
-        except web.HTTPException as error:
-            return _text(error.status, f"{error.status} {error.reason}; / lists what is here\n")
+        """Give the ports back."""
+        await self._listener.stop()
+        if self._apart is not None:
+            await self._apart.stop()
 
     async def _index(self, _request: web.Request) -> web.Response:
-        return _text(200, _INDEX)
+        return text_answer(200, _INDEX + (_METRICS_HERE if self._has_metrics else _METRICS_ELSEWHERE))
 
     async def _livez(self, _request: web.Request) -> web.Response:
-        return _text(200, "ok\n")
+        return text_answer(200, "ok\n")
 
     async def _readyz(self, request: web.Request) -> web.Response:
         checks = self._checks()
@@ -106,14 +104,13 @@ class Admin:
         status = 200 if ready else 503
         if "application/json" in request.headers.get("Accept", ""):
             shown = {name: {"ok": c.ok, "counts": c.counts, "text": c.text} for name, c in checks.items()}
-            return _answer(status, json.dumps({"ready": ready, "checks": shown}), "application/json")
+            return answer(status, json.dumps({"ready": ready, "checks": shown}).encode(), "application/json")
         verbose = "verbose" in request.query or not ready
         lines = [_line(name, check) for name, check in checks.items()] if verbose else []
-        return _text(status, "\n".join([*lines, "ready" if ready else "not ready", ""]))
+        return text_answer(status, "\n".join([*lines, "ready" if ready else "not ready", ""]))
 
-    async def _show_metrics(self, _request: web.Request) -> web.Response:
-        body, content_type = self._metrics.render()
-        return web.Response(body=body, headers=_FIELDS | {"Content-Type": content_type})
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        return answer(200, *self._metrics.render(request.headers.get("Accept", "")))
 
 
 def _line(name: str, check: Check) -> str:
@@ -122,32 +119,3 @@ def _line(name: str, check: Check) -> str:
     text = " ".join(check.text.split())  # a library's error may hold a line break, and look like a check of ours
     aside = "" if check.ok or check.counts else " (ready all the same)"
     return f"{mark}{name} {state}{f': {text}' if text else ''}{aside}"
-
-
-def names_this_listener(host: str, configured: str) -> bool:
-    """Whether a Host is an IP address, as configured, or a name without a dot, such as localhost or a container's.
-
-    Only a name that its owner can point anywhere is of use for rebinding, and such a name has a dot.
-    """
-    name = re.sub(r":\d*\Z", "", host).strip("[]").lower()
-    if "." not in name and ":" not in name:
-        return bool(name)
-    if name == configured.lower():
-        return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _text(status: int, text: str) -> web.Response:
-    return _answer(status, text, "text/plain")
-
-
-def _answer(status: int, text: str, content_type: str) -> web.Response:
-    return web.Response(status=status, text=text, content_type=content_type, headers=CIMultiDict(_FIELDS))
-
-
-async def _without_banner(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.popall("Server", None)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 Labels = tuple[str, ...]
@@ -30,13 +31,15 @@ class Tally(Collector):
 
 
 class FollowedTally(Collector):
-    """A counter with one label that somebody else keeps; read when the metrics are."""
+    """A counter with one label that somebody else keeps in `counts`; read when the metrics are."""
 
-    def __init__(self, name: str, documentation: str, label: str, counts: Mapping[str, int]) -> None:
-        self._name, self._documentation, self._label, self._counts = name, documentation, label, counts
+    def __init__(self, name: str, documentation: str, label: str, registry: CollectorRegistry) -> None:
+        self.counts: Mapping[str, int] = {}
+        self._name, self._documentation, self._label = name, documentation, label
+        registry.register(self)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        items = (((value,), count) for value, count in tuple(self._counts.items()))
+        items = (((value,), count) for value, count in tuple(self.counts.items()))
         yield _counters(self._name, self._documentation, (self._label,), items)
 
 
@@ -50,19 +53,36 @@ def _counters(
 
 
 class Buckets:
-    """One histogram's numbers."""
+    """One histogram's numbers, and for each bucket the last request that fell into it, if it is told of them."""
 
-    __slots__ = ("bounds", "counts", "sum")
+    __slots__ = ("bounds", "counts", "examples", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
+        self.examples: dict[int, tuple[str, float, float]] = {}  # by bucket: request id, value, Unix seconds
 
     def observe(self, value: float) -> None:
         """Count a value in the first bucket that it is not above."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+    def observe_request(self, value: float, request_id: str, at: float) -> None:
+        """Count a value, and keep whose it was; `at` in Unix seconds."""
+        bucket = bisect_left(self.bounds, value)
+        self.counts[bucket] += 1
+        self.sum += value
+        self.examples[bucket] = (request_id, value, at)
+
+    def cumulated(self) -> Iterator[tuple[str, float, Exemplar | None]]:
+        """Each bucket's bound, how many values lie below it, and the example of the bucket."""
+        total = 0
+        for bucket, (bound, count) in enumerate(zip((*self.bounds, float("inf")), self.counts, strict=True)):
+            total += count
+            example = self.examples.get(bucket)
+            exemplar = Exemplar({"trace_id": example[0]}, example[1], example[2]) if example else None
+            yield floatToGoString(bound), total, exemplar  # type: ignore[no-untyped-call]  # the library's omission
 
 
 class Spread(Collector):
@@ -80,9 +100,6 @@ class Spread(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
         for values, buckets in tuple(self.of.items()):
-            total, cumulated = 0, []
-            for bound, count in zip((*buckets.bounds, float("inf")), buckets.counts, strict=True):
-                total += count
-                cumulated.append((floatToGoString(bound), total))  # type: ignore[no-untyped-call]  # the library's omission
-            family.add_metric(values, cumulated, sum_value=buckets.sum)
+            shown = [(le, total, example) if example else (le, total) for le, total, example in buckets.cumulated()]
+            family.add_metric(values, shown, sum_value=buckets.sum)
         yield family

@@ -84,7 +84,7 @@ class Listener:
     def __init__(self, listening: socket.socket, server: HttpServer, context: ssl.SSLContext) -> None:
         self._listening, self._server, self._context = listening, server, context
         self.handshakes: Counter[str] = Counter()  # "ok", or a failure's name
-        self.rejected: Counter[str] = Counter()  # "connections"
+        self.rejected = Counter(connections=0)
         self._under_way: dict[asyncio.Task[None], tuple[float, str]] = {}  # when each began, from where; oldest first
         self.proxy_headers: Counter[str] = Counter()  # "proxied", "local", "health-check", or why one was refused
         self.on_failure: Callable[[str, str], None] = lambda _address, _name: None  # never waits, never raises

@@ -15,10 +15,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 
-from gateway.settings.models import ListenSection
+from gateway.settings.models import MetricsSection
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ def _no_passphrase() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class Pair:
+    """The files of a certificate and its key."""
+
     certificate_file: Path
     key_file: Path
 
@@ -62,6 +65,16 @@ class _Pair:
         return hashlib.sha256(both).digest()
 
 
+class HasPair(Protocol):
+    """Whoever names the files of a pair: a section of the settings."""
+
+    @property
+    def certificate_file(self) -> Path: ...
+
+    @property
+    def key_file(self) -> Path: ...
+
+
 class Certificates:
     """The pair that new handshakes get.
 
@@ -69,9 +82,9 @@ class Certificates:
         OSError, ssl.SSLError, ValueError: the first pair is not usable; a gateway does not start so.
     """
 
-    def __init__(self, listen: ListenSection) -> None:
-        self._pair = _Pair(listen.certificate_file, listen.key_file)
-        self.reloads: Counter[str] = Counter()  # "taken", "refused"
+    def __init__(self, listen: HasPair) -> None:
+        self._pair = Pair(listen.certificate_file, listen.key_file)
+        self.reloads = Counter(taken=0, refused=0)
         self._seen = self._pair.digest()
         self._present, self.expires_at = _load(self._pair)
         self.refused = ""  # why the files' present content is not served; "" when it is
@@ -81,9 +94,9 @@ class Certificates:
     def _put_present(self, handshake: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _front: ssl.SSLContext) -> None:
         handshake.context = self._present
 
-    def follow(self, listen: ListenSection) -> None:
+    def follow(self, listen: HasPair) -> None:
         """Look at other files from now on, as a reload of the settings may say; the next look finds them."""
-        self._pair = _Pair(listen.certificate_file, listen.key_file)
+        self._pair = Pair(listen.certificate_file, listen.key_file)
 
     async def watch(self, interval_seconds: float = POLL_SECONDS) -> None:
         """Look again and again, until cancelled."""
@@ -111,6 +124,17 @@ class Certificates:
         self.reloads["taken"] += 1
 
 
+def certificates_of_metrics(section: MetricsSection) -> Certificates | None:
+    """Those of the metrics' own listener; None when it has no TLS.
+
+    Raises:
+        OSError, ssl.SSLError, ValueError: the pair is not usable.
+    """
+    if section.certificate_file is None or section.key_file is None:
+        return None
+    return Certificates(Pair(section.certificate_file, section.key_file))
+
+
 def _said(error: Exception) -> str:
     """Why a pair is not usable, as `check` would say it."""
     if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
@@ -120,7 +144,7 @@ def _said(error: Exception) -> str:
     return str(error)
 
 
-def _load(pair: _Pair) -> tuple[ssl.SSLContext, float]:
+def _load(pair: Pair) -> tuple[ssl.SSLContext, float]:
     """The context, and when its certificate ends (Unix seconds)."""
     try:
         certificate = x509.load_pem_x509_certificates(pair.certificate_file.read_bytes())[0]

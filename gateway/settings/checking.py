@@ -83,6 +83,16 @@ def syslog_files_are_good(settings: Settings, now: float) -> Iterator[Problem]:
         yield from is_private("audit.syslog.key_file", syslog.key_file)
 
 
+def metrics_pair_is_good(settings: Settings, now: float) -> Iterator[Problem]:
+    """Certificate and key of [metrics]."""
+    metrics = settings.metrics
+    if metrics.certificate_file is not None and metrics.key_file is not None:
+        yield from pairs.examine_pair(
+            ("metrics.certificate_file", metrics.certificate_file), ("metrics.key_file", metrics.key_file), now
+        )
+        yield from is_private("metrics.key_file", metrics.key_file)
+
+
 def secret_files_are_private(settings: Settings, _now: float) -> Iterator[Problem]:
     """A secret that others can read is none."""
     for key, file in _secret_files(settings):
@@ -146,6 +156,7 @@ LOOKS: tuple[Look, ...] = (
     upstream_files_are_good,
     audit_key_is_good,
     syslog_files_are_good,
+    metrics_pair_is_good,
     secret_files_are_private,
     secrets_are_strong,
     credentials_are_in_date,

@@ -14,8 +14,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from gateway.settings.operators import AdminSection, MetricsSection, Section
 from gateway.settings.values import (
     Extension,
     HostPort,
@@ -45,6 +46,7 @@ __all__ = [
     "HostPort",
     "LimitsSection",
     "ListenSection",
+    "MetricsSection",
     "Network",
     "Settings",
     "SourceFeed",
@@ -79,13 +81,7 @@ class Client(Enum):
         return self is Client.OKTA_AGENT
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True, allow_inf_nan=False
-    )
-
-
-class GatewaySection(_Section):
+class GatewaySection(Section):
     """[gateway]: what the instance is called, and where it keeps what it must remember."""
 
     public_url: PublicUrl = Field(
@@ -119,7 +115,7 @@ class GatewaySection(_Section):
         return host_and_port(self.public_url)
 
 
-class ListenSection(_Section):
+class ListenSection(Section):
     """[listen]: what the client calls."""
 
     address: ListenAddress = Field(
@@ -155,18 +151,7 @@ class ListenSection(_Section):
         return HostPort.parse(self.address)
 
 
-class AdminSection(_Section):
-    """[admin]: health, metrics; read-only, plain HTTP, for the host itself or a management network."""
-
-    address: ListenAddress = Field("127.0.0.1:9443", description="host:port to listen on; port 0 takes any free one.")
-
-    @property
-    def endpoint(self) -> HostPort:
-        """`address`, taken apart."""
-        return HostPort.parse(self.address)
-
-
-class SyslogSection(_Section):
+class SyslogSection(Section):
     """[audit.syslog]: a syslog server (RFC 5424) that gets every line, over TLS alone (RFC 5425)."""
 
     address: ServerAddress = Field(description="host:port of the server; 6514 is the port of syslog over TLS.")
@@ -184,13 +169,13 @@ class SyslogSection(_Section):
         return HostPort.parse(self.address)
 
 
-class StdoutSection(_Section):
+class StdoutSection(Section):
     """[audit.stdout]: every line on standard output as well, for those who collect what a container prints."""
 
     format: Literal["json", "ocsf"] = Field("json", description="json: the line as it stands on disk; ocsf: OCSF 1.4.")
 
 
-class AuditSection(_Section):
+class AuditSection(Section):
     """[audit]: the record of every request."""
 
     directory: SettingsPath = Field(
@@ -211,7 +196,7 @@ class AuditSection(_Section):
     stdout: StdoutSection | None = Field(None, description="Every line on standard output as well.")
 
 
-class AlertsSection(_Section):
+class AlertsSection(Section):
     """[alerts]: whom to tell at once when somebody must decide."""
 
     webhook_url: WebUrl | None = Field(
@@ -221,7 +206,7 @@ class AlertsSection(_Section):
     webhook_token_file: SettingsPath | None = Field(None, description="A file that holds that token.")
 
 
-class GuardSection(_Section):
+class GuardSection(Section):
     """[tenants.NAME.guard]: how many people may lose access within a time before somebody must say yes."""
 
     mode: Literal["hold", "observe", "off"] = Field(
@@ -246,7 +231,7 @@ class GuardSection(_Section):
     )
 
 
-class TenantAuditSection(_Section):
+class TenantAuditSection(Section):
     """[tenants.NAME.audit]: what the record holds beside names of attributes."""
 
     values: tuple[RecordedAttribute, ...] = Field(
@@ -256,7 +241,7 @@ class TenantAuditSection(_Section):
     )
 
 
-class LimitsSection(_Section):
+class LimitsSection(Section):
     """[tenants.NAME.limits]; generous on purpose, for Okta comes in bursts."""
 
     requests_per_second: float = Field(50, gt=0, le=100_000, description="Sustained rate.")
@@ -283,7 +268,7 @@ class LimitsSection(_Section):
         return min(20.0, 0.4 * self.budget_seconds)
 
 
-class Credential(_Section):
+class Credential(Section):
     """[[tenants.NAME.credentials]]: a secret of the client. Exactly one of token_sha256, token_file, password_sha256.
 
     Reading a token_file adds its token_sha256, so whoever identifies a client looks at digests alone.
@@ -336,7 +321,7 @@ class Credential(_Section):
         return self
 
 
-class Tenant(_Section):
+class Tenant(Section):
     """[tenants.NAME]: one pairing of a client with an upstream."""
 
     path: PlainPath = Field(
@@ -382,18 +367,19 @@ class Tenant(_Section):
     audit: TenantAuditSection = TenantAuditSection()
 
 
-class SourceFeed(_Section):
+class SourceFeed(Section):
     """[sources.NAME]: a file of networks, in the form of Okta's ip_ranges.json or of Azure's ServiceTags file."""
 
     file: SettingsPath = Field(description="The file; reread when it changes.")
 
 
-class Settings(_Section):
+class Settings(Section):
     """A whole settings file."""
 
     gateway: GatewaySection = Field(description="The instance itself.")
     listen: ListenSection = Field(description="What the client calls.")
     admin: AdminSection = Field(AdminSection(), description="Health and metrics.")
+    metrics: MetricsSection = Field(MetricsSection(), description="Where /metrics is.")
     audit: AuditSection = Field(AuditSection(), description="The record of every request.")
     alerts: AlertsSection = Field(AlertsSection(), description="Whom to tell when somebody must decide.")
     tenants: Mapping[str, Tenant] = Field(min_length=1, description="Each pairing of a client with an upstream.")

@@ -18,6 +18,7 @@ def _fixed(settings: Settings) -> Mapping[str, object]:
         "gateway.state_directory": settings.gateway.state_directory,
         "listen.address": settings.listen.address,
         "admin.address": settings.admin.address,
+        "metrics": settings.metrics,
         "audit.directory": settings.audit.directory,
         "audit.key_file": settings.audit.key_file,
         "audit.max_segment_mib": settings.audit.max_segment_mib,

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from gateway.settings.models import Credential, Settings, Tenant
 from gateway.settings.problems import Problem, dotted
-from gateway.settings.values import FeedCell, host_and_port, parse_source
+from gateway.settings.values import FeedCell, HostPort, host_and_port, parse_source
 
 Rule = Callable[[Settings], Iterator[Problem]]
 
@@ -20,6 +20,7 @@ MAX_NAME_CHARACTERS = 64
 PLAIN_NAME = "is no plain name: use lower-case letters and digits, with single '-' or '_' between, at most 64"
 LONGEST_HOLD_HOURS = 84  # 600 s doubled nine times is 85 hours: the first wait of a hold is 600 s at least
 _NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")  # no "__": it separates the parts of an environment variable
+_ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _INSIDE_SUFFIXES = (".internal", ".intranet", ".local", ".localdomain", ".lan", ".corp", ".home.arpa", ".svc", ".test")
 
 
@@ -191,11 +192,29 @@ def a_hold_outlasts_its_client(settings: Settings) -> Iterator[Problem]:
             yield Problem(dotted("tenants", name, "guard", "hold_hours"), text, "warning")
 
 
+def metrics_listener_is_whole(settings: Settings) -> Iterator[Problem]:
+    """A certificate needs its key, and both a listener of their own: the admin listener has no TLS."""
+    given = [name for name in ("certificate_file", "key_file") if getattr(settings.metrics, name) is not None]
+    if len(given) == 1:
+        missing = "key_file" if given == ["certificate_file"] else "certificate_file"
+        yield Problem(f"metrics.{given[0]}", f"needs {missing} beside it")
+    if given and settings.metrics.address is None:
+        yield Problem(f"metrics.{given[0]}", 'has no meaning without metrics.address, such as "0.0.0.0:9464"')
+
+
 def listeners_are_apart(settings: Settings) -> Iterator[Problem]:
-    public, admin = settings.listen.endpoint, settings.admin.endpoint
-    if public.port == admin.port != 0 and (public.host == admin.host or {public.host, admin.host} & {"0.0.0.0", "::"}):  # noqa: S104 - compared, not bound
+    public, admin, metrics = settings.listen.endpoint, settings.admin.endpoint, settings.metrics.endpoint
+    if _collide(public, admin):
         text = f"is taken by listen.address ({public}); give the admin listener a port of its own, such as 9443"
         yield Problem("admin.address", text)
+    for key, other in (("listen.address", public), ("admin.address", admin)):
+        if metrics is not None and _collide(other, metrics):
+            text = f"is taken by {key} ({other}); give the metrics a port of their own, such as 9464"
+            yield Problem("metrics.address", text)
+
+
+def _collide(one: HostPort, other: HostPort) -> bool:
+    return one.port == other.port != 0 and (one.host == other.host or bool({one.host, other.host} & _ANYWHERE))
 
 
 def proxies_are_named(settings: Settings) -> Iterator[Problem]:
@@ -227,6 +246,7 @@ RULES: tuple[Rule, ...] = (
     feeds_are_defined,
     alerts_reach_somebody,
     syslog_pair_is_whole,
+    metrics_listener_is_whole,
     a_hold_outlasts_its_client,
     listeners_are_apart,
     proxies_are_named,

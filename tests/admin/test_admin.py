@@ -3,13 +3,19 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 
+import aiohttp
 import pytest
+import trustme
 
 from gateway.admin import Admin, Check, names_this_listener
 from gateway.metrics import Metrics
-from gateway.settings.models import AdminSection
+from gateway.server.tls import Certificates, certificates_of_metrics
+from gateway.settings.models import AdminSection, MetricsSection
+from tests.server.building import write_pair
 
 
 class Console:
@@ -108,6 +114,80 @@ async def test_metrics_are_served_in_prometheus_format(console: Console) -> None
     assert status == 200
     assert "Content-Type: text/plain; version=0.0.4" in head
     assert 'scim_gateway_build_info{version="1"} 1.0' in body
+
+
+async def test_openmetrics_is_spoken_to_whoever_asks_for_it(console: Console) -> None:
+    _, head, body = await console.ask("/metrics", accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+
+    assert "Content-Type: application/openmetrics-text; version=1.0.0" in head
+    assert body.endswith("# EOF\n")
+
+
+def listeners(**section: object) -> tuple[Admin, Certificates | None]:
+    """An admin listener, and one for the metrics on a port of its own."""
+    elsewhere = MetricsSection.model_validate({"address": "127.0.0.1:0", **section})
+    certificates = certificates_of_metrics(elsewhere)
+    tls = certificates.front if certificates else None
+    admin = AdminSection(address="127.0.0.1:0")
+    return Admin(admin, Metrics(["jira"], version="1"), dict, elsewhere=elsewhere, tls=tls), certificates
+
+
+async def fetch(url: str, trusted: ssl.SSLContext | None = None, host: str | None = None) -> tuple[int, str]:
+    headers = {"Host": host} if host else {}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(url, ssl=trusted or True, headers=headers) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+async def test_metrics_on_an_address_of_their_own_are_nowhere_else() -> None:
+    admin, _ = listeners()
+    await admin.start()
+    try:
+        assert "scim_gateway_build_info" in (await fetch(f"http://127.0.0.1:{admin.metrics_port}/metrics"))[1]
+        assert (await fetch(f"http://127.0.0.1:{admin.metrics_port}/readyz"))[0] == 404
+        assert (await fetch(f"http://127.0.0.1:{admin.port}/metrics"))[0] == 404
+        assert "metrics.address" in (await fetch(f"http://127.0.0.1:{admin.port}/"))[1]
+        assert (await fetch(f"http://127.0.0.1:{admin.metrics_port}/metrics", host="evil.example"))[0] == 421
+    finally:
+        await admin.stop()
+
+
+async def test_metrics_over_tls_take_up_a_renewed_certificate(tmp_path: Path) -> None:
+    first, second = trustme.CA(), trustme.CA()
+    trusted = [ssl.create_default_context(), ssl.create_default_context()]
+    for authority, context in zip((first, second), trusted, strict=True):
+        authority.configure_trust(context)
+    write_pair(first, tmp_path)
+    admin, certificates = listeners(certificate_file=tmp_path / "fullchain.pem", key_file=tmp_path / "key.pem")
+    assert certificates is not None
+    await admin.start()
+    url = f"https://localhost:{admin.metrics_port}/metrics"
+    try:
+        assert (await fetch(url, trusted[0]))[0] == 200
+        # The certificate keeps names that are rebound away, so Prometheus may use any name that it is for.
+        assert (await fetch(url, trusted[0], host="scim-1.example.com:9464"))[0] == 200
+        write_pair(second, tmp_path)
+        await certificates.look()
+
+        assert (await fetch(url, trusted[1]))[0] == 200
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await fetch(url, trusted[0])
+    finally:
+        await admin.stop()
+
+
+async def test_an_address_that_is_taken_is_named_with_its_setting_and_nothing_stays_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        admin, _ = listeners(address=f"127.0.0.1:{port}")
+        said = rf"metrics\.address: 127\.0\.0\.1:{port}: Address already in use; .*ss -ltnp"
+        with pytest.raises(OSError, match=said):
+            await admin.start()
+
+        with socket.socket() as door:
+            assert door.connect_ex(("127.0.0.1", admin.port)) != 0
 
 
 async def test_the_index_names_what_is_here(console: Console) -> None:

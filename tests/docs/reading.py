@@ -64,7 +64,6 @@ def _without_blocks(page: str) -> str:
 
 
 def _commands(text: str) -> Iterator[list[str]]:
-    for after in re.split(rf"(?:^|(?<=[\s/(])){PROGRAM}(?=\s)", text)[1:]:
+    for after in re.split(rf"(?:^|(?<=[\s/(]))(?<!-u ){PROGRAM}(?=\s)", text)[1:]:  # -u: the user, or systemd's unit
         words = shlex.split(_ENDS.split(after, maxsplit=1)[0])
-        if words[:1] != ["--"]:  # the user of that name
-            yield [word for word in words if word != "..."]
+        yield [word for word in words if word != "..."]

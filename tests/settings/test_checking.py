@@ -265,6 +265,38 @@ def test_a_file_towards_the_syslog_server_that_is_no_use_is_named(
     assert says in said(spoil(tmp_path, ('directory = "audit"\n', SYSLOG), **{name: content}), key)
 
 
+METRICS = """directory = "audit"
+
+[metrics]
+address = "0.0.0.0:9464"
+certificate_file = "tls/fullchain.pem"
+key_file = "metrics.key"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "key", "says"),
+    [
+        ("tls/fullchain.pem", "garbage", "metrics.certificate_file", "no certificate"),
+        ("metrics.key", "garbage", "metrics.key_file", "no private key"),
+        ("tls/fullchain.pem", None, "metrics.certificate_file", "No such file"),
+    ],
+)
+def test_a_file_of_the_metrics_listener_that_is_no_use_is_named(
+    tmp_path: Path, name: str, content: str | None, key: str, says: str
+) -> None:
+    assert says in said(spoil(tmp_path, ('directory = "audit"\n', METRICS), **{name: content}), key)
+
+
+def test_a_key_of_the_metrics_listener_is_private(tmp_path: Path) -> None:
+    file = spoil(tmp_path, ('directory = "audit"\n', METRICS))
+    write_private(tmp_path / "metrics.key", (tmp_path / "tls/key.pem").read_text())
+    assert said(file, "metrics.key_file") == ""
+
+    (tmp_path / "metrics.key").chmod(0o644)
+    assert "chmod 600" in said(file, "metrics.key_file")
+
+
 def test_a_key_towards_the_syslog_server_is_private(tmp_path: Path) -> None:
     file = spoil(tmp_path, ('directory = "audit"\n', SYSLOG))
     write_private(tmp_path / "client.key", (tmp_path / "tls/key.pem").read_text())

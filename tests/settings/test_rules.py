@@ -178,6 +178,27 @@ def test_a_certificate_for_the_syslog_server_has_its_key(
 
 
 @pytest.mark.parametrize(
+    ("metrics", "problems"),
+    [
+        ({}, []),
+        ({"address": "0.0.0.0:9464"}, []),
+        ({"address": "0.0.0.0:9464", "certificate_file": "c", "key_file": "k"}, []),
+        ({"address": "0.0.0.0:9464", "certificate_file": "c"}, [("metrics.certificate_file", "error")]),
+        ({"address": "0.0.0.0:9464", "key_file": "k"}, [("metrics.key_file", "error")]),
+        ({"certificate_file": "c", "key_file": "k"}, [("metrics.certificate_file", "error")]),
+        ({"address": "127.0.0.1:9443"}, [("metrics.address", "error")]),
+        ({"address": "127.0.0.1:8443"}, [("metrics.address", "error")]),
+        ({"address": "[::]:9443"}, [("metrics.address", "error")]),
+        ({"address": "192.0.2.1:9443"}, []),
+    ],
+)
+def test_metrics_have_a_whole_listener_of_their_own_or_none(
+    metrics: dict[str, str], problems: list[tuple[str, str]]
+) -> None:
+    assert found({"jira": GOOD}, metrics=metrics) == problems
+
+
+@pytest.mark.parametrize(
     ("listen", "problems"),
     [
         ({}, []),

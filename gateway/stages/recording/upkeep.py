@@ -120,8 +120,8 @@ class Upkeep:
         root = b64encode(tree.root).decode("ascii")
         log.info("audit checkpoint", extra={"origin": self._origin, "size": tree.size, "root": root})
         self.signed_line, self.signed_at = link.sequence, self._now()
-        self._metrics.audit_checkpoint_at.set(self.signed_at)
-        self._metrics.audit_lines.set(tree.size)
+        self._metrics.gauges.audit_checkpoint_at.set(self.signed_at)
+        self._metrics.gauges.audit_lines.set(tree.size)
 
     async def _delete_old_segments(self, now: float) -> None:
         """Each on record first: what is left proves what was there, and that it went as it should."""
