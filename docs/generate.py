@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from docs.metrics_page import metrics_page
+from docs.settings_page import settings_page
 from gateway.doctor.checks import CHECKS
 from gateway.refusal import Fault, Reason
 from gateway.scim.operations import NAMES
@@ -163,6 +164,7 @@ PAGES = {
     HERE / "refusals.md": refusals,
     HERE / "operations-by-name.md": operations,
     HERE / "doctor.md": doctor,
+    HERE / "settings.md": settings_page,
     HERE / "metrics.md": metrics_page,
 }
 
