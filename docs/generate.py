@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from docs.metrics_page import metrics_page
+from docs.settings_page import settings_page
+from gateway.doctor.checks import CHECKS
 from gateway.refusal import Fault, Reason
 from gateway.scim.operations import NAMES
 
@@ -38,7 +40,7 @@ ADVICE: dict[Reason, str] = {
     Reason.CREDENTIAL_MISSING: "The client sends no Authorization field; look at its authentication mode.",
     Reason.CREDENTIAL_AMBIGUOUS: "Two Authorization fields, or one that cannot be read. A proxy in between may add one.",
     Reason.CREDENTIAL_UNKNOWN: "A wrong or mistyped token. `scim-gateway token check` finds typing errors offline.",
-    Reason.CREDENTIAL_EXPIRED: "Make a token with `scim-gateway token new`, add it, enter it in the client.",
+    Reason.CREDENTIAL_EXPIRED: "Its time is over, or somebody rotated or revoked it; the note says which. `scim-gateway token new --tenant` makes another (docs/credentials.md).",
     Reason.CREDENTIAL_OF_OTHER_TENANT: "A valid token at another tenant's path; two apps of the client are mixed up.",
     Reason.TOO_MANY_FAILURES: "Somebody guesses tokens from that address, or a client there has an old one. Valid credentials still pass from it.",
     Reason.RATE_EXCEEDED: "The client is faster than `limits.requests_per_second` and `burst`; it comes back by itself.",
@@ -117,9 +119,52 @@ def operations() -> str:
     return OPERATIONS_HEAD + "\n".join(f"- {', '.join(names)}" for names in families.values()) + "\n"
 
 
+DOCTOR_HEAD = """# doctor: the chain as a client meets it
+
+```sh
+export SCIM_GATEWAY_TOKEN=scimgw_...                  # the client's token; or --token-file F, or typed when it asks
+scim-gateway doctor                                   # on the gateway's host: reads /etc/scim-gateway/gateway.toml, or --config F
+scim-gateway doctor --url https://scim.example.com/scim/zbs848185728/v2      # from anywhere else, better from outside
+```
+
+It makes the checks below one after the other and says of each `ok`, `warning`, `fault` or `skipped` (what it builds on has a fault, or there is
+no token), what was seen, and what to do. It exits with 1 when there is a fault; `--json` prints the same as one object: the counts, and `checks`
+with `check`, `grade`, `seen` and `mend`. `--ca-file` is for an authority of your own, in place of the system's.
+
+It is harmless. It reads, and asks to change a user who does not exist; in the audit directory it writes a small file and takes it away. Only
+`--with-test-user` writes upstream: it creates two users with throw-away names, deactivates and deletes them, as a rehearsal does. In the audit
+log stand a request with a made-up token (`credential-unknown`) and one with a filter that is none (`filter-malformed`). The token is sent only to whom the certificate proves.
+
+Settings hold no token, only its digest, so give one: without, what needs it is skipped. With several tenants it visits the one that the token opens.
+Run it as the gateway's user or as root, else it can read neither key nor log. Where only the client's networks may call (`sources`), the gateway's own
+host is turned away as everybody is, and what needs an answer is skipped; that is no fault. On the gateway's host, DNS and firewalls are those of the inside: what
+Okta meets is seen from outside only, so run it from there too.
+
+"""
+
+
+def doctor() -> str:
+    """docs/doctor.md: every check."""
+    rows = ["| Check | What is tested | Where |", "|---|---|---|"]
+    rows += [
+        f"| {check.name} | {check.looks_at} | {'on the host' if check.on_the_host else 'anywhere'} |"
+        for check in CHECKS
+    ]
+    return DOCTOR_HEAD + "\n".join(rows) + "\n" + DOCTOR_TAIL
+
+
+DOCTOR_TAIL = """
+The table is generated from `gateway/doctor/checks.py` by `docs/generate.py`.
+
+What it cannot see: whether *Okta's* networks may call (`sources`, firewalls) when it runs elsewhere than Okta; whether your public authority is among
+those that Okta knows; what the application does with members of groups. For the last, `scim-gateway rehearse`.
+"""
+
 PAGES = {
     HERE / "refusals.md": refusals,
     HERE / "operations-by-name.md": operations,
+    HERE / "doctor.md": doctor,
+    HERE / "settings.md": settings_page,
     HERE / "metrics.md": metrics_page,
 }
 

@@ -55,6 +55,7 @@ WORRY = {
     "audit_sink_events_total": "`gone` above 0: ScimAuditLinesGone.",
     "event_loop_lag_seconds": "p99 above 0.25 s: ScimGatewayBusy.",
     "connections_rejected_total": "`connections`: `listen.max_connections` is reached.",
+    "proxy_headers_total": "Other than `proxied` and `local`: a balancer that does not send it, or somebody who forges it.",
     "tls_handshakes_total": "`client-distrusts-certificate`: the chain or the name is wrong. Most other failures are scanners.",
     "tls_reloads_total": "`refused`: ScimCertificateRefused.",
     "webhook_events_total": "`failed` or `dropped`: ScimWebhookFails, so nobody may know of a held wave.",

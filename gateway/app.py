@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
-from math import inf
 
 from gateway import __version__, history, rounds, surroundings, vitals
 from gateway.admin import Admin
@@ -20,15 +18,20 @@ from gateway.exchange import Delivery
 from gateway.journal import Journal, Rotation, exclusive
 from gateway.journal.disk import Disk
 from gateway.journal.retention import Keeping
+from gateway.keyring import Keyring
 from gateway.metrics import Metrics
+from gateway.overview import Overview
 from gateway.pipeline import Pipeline
 from gateway.server.control import SOCKET_NAME, ControlSocket
+from gateway.server.draining import drain
 from gateway.server.http import HttpServer
 from gateway.server.listener import Listener, listening_socket
+from gateway.server.service_manager import ServiceManager
 from gateway.server.tls import Certificates, certificates_of_metrics
 from gateway.settings.models import AlertsSection, Settings
 from gateway.settings.problems import SettingsInvalid
-from gateway.sinks import Outlet, Sink, StdoutOutlet, SyslogOutlet
+from gateway.settings.reloading import digest, refuse_fixed
+from gateway.sinks import shipped, sinks_of
 from gateway.stages.admission import Admission
 from gateway.stages.forwarding import Forwarding, Node, Transition, Upstream, open_upstreams
 from gateway.stages.guarding import Directories, GuardEvent, Guarding
@@ -78,6 +81,7 @@ class Instance:
 
     def __init__(self, settings: Settings, reread: Reread | None = None, disk: Disk | None = None) -> None:
         self.settings = settings
+        self.manager = ServiceManager()  # nobody; whoever runs us under one puts it here
         self.draining = False
         self.reload_problem = ""  # why the settings read last are not in use; "" when they are
         self.rates, self.places, self.turns = Rates(), Places(), Turns()
@@ -87,19 +91,19 @@ class Instance:
         self.journal = Journal(
             settings.audit.directory, instance=socket.gethostname(), rotation=_rotation(settings), disk=disk
         )
-        self.sinks = _sinks(settings, self.journal)
+        self.sinks = sinks_of(settings, self.journal)
         self.metrics = Metrics(settings.tenants, version=__version__)
         self.recording = Recording(
             self.journal, self.metrics, instance=socket.gethostname(), on_failure=settings.audit.on_failure
         )
         self.connections = Connections(self.recording)
-        keeping = Keeping(settings.audit.keep_days, partial(_shipped, self.sinks))
+        keeping = Keeping(settings.audit.keep_days, partial(shipped, self.sinks))
         self.upkeep = Upkeep(self.journal, self.recording, self.metrics, keeping=keeping)
         self.keeper = Keeper(settings.gateway.state_directory, time.time, time.monotonic)
         self.guard_events: asyncio.Queue[GuardEvent] = asyncio.Queue()
         self.guarding = Guarding(self.keeper, Directories(time.monotonic))
         self.guarding.on_event = self.guard_events.put_nowait
-        self.desk = Desk(self)
+        self.desk, self.keyring, self.overview = Desk(self), Keyring(self), Overview(self)
         self.webhook = _webhook(settings.alerts)
         self._transitions: asyncio.Queue[Transition] = asyncio.Queue()
         self._reread = reread
@@ -128,6 +132,7 @@ class Instance:
         Raises:
             DirectoryInUse: another instance has the state or the audit directory.
             KeyUnusable: the audit log cannot be signed with the key that there is.
+            CredentialsUnavailable: nobody knows which credentials were made or revoked at run time.
             OSError: a port is taken, or a file or directory cannot be used.
         """
         async with AsyncExitStack() as stack:
@@ -135,14 +140,17 @@ class Instance:
             await self.upkeep.begin(self.settings.audit.key_file, self.settings.gateway.state_directory)
             await stack.enter_async_context(self.journal)
             await stack.enter_async_context(self.keeper)
+            await stack.enter_async_context(self.keyring.keeper)
             await self._open_on_record(stack)
             await self._note_start()
-            control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, self.desk.handlers)
+            handlers = {**self.desk.handlers, **self.keyring.handlers, **self.overview.handlers}
+            control = ControlSocket(self.settings.gateway.state_directory / SOCKET_NAME, handlers)
             async with control, asyncio.TaskGroup() as tasks:
                 accepting = tasks.create_task(self.listener.run())
                 running = [tasks.create_task(work) for work in self._background()]
                 log.info("ready", extra={"port": self.port, "admin_port": self.admin_port, "version": __version__})
                 ready(self)
+                self.manager.say_ready(vitals.status(self))
                 await stop.wait()
                 await self._drain(accepting)
                 await self.connections.drain()
@@ -167,7 +175,7 @@ class Instance:
         self.upstreams = open_upstreams(settings.tenants, on_transition=self._transitions.put_nowait)
         self.certificates = Certificates(settings.listen)
         self.server = HttpServer(settings.listen, lambda: self.pipeline)
-        listening = listening_socket(settings.listen.address)
+        listening = self.manager.sockets.get("public") or listening_socket(settings.listen.address)
         stack.callback(listening.close)
         self.listener = Listener(listening, self.server, self.certificates.front)
         self.listener.on_failure = self.connections.note
@@ -175,16 +183,22 @@ class Instance:
         stack.push_async_callback(self._close_upstreams)
         stack.push_async_callback(self.server.drain, 0)  # a second signal leaves no time, but each gets its record
         self.metrics_certificates = certificates_of_metrics(settings.metrics)
-        tls = self.metrics_certificates.front if self.metrics_certificates else None
-        self._admin = Admin(settings.admin, self.metrics, lambda: vitals.checks(self), settings.metrics, tls)
+        self._admin = Admin(
+            settings.admin,
+            self.metrics,
+            lambda: vitals.checks(self),
+            self.manager.sockets.get("admin"),
+            elsewhere=settings.metrics,
+            tls=self.metrics_certificates.front if self.metrics_certificates else None,
+        )
         await self._admin.start()
         stack.push_async_callback(self._admin.stop)
         vitals.follow(self)
 
     def _build_pipeline(self, settings: Settings) -> Pipeline:
-        authorities = own_authorities(settings, self.port)
+        authorities, known = own_authorities(settings, self.port), self.keyring.index(settings)
         return Pipeline(
-            identity=Identity(settings, authorities, self.feeds, self.failures, self.last_use, time.monotonic),
+            identity=Identity(settings, authorities, self.feeds, known, self.failures, self.last_use, time.monotonic),
             admission=Admission(self.rates, self.places, self.turns, time.monotonic),
             guarding=self.guarding,
             forwarding=Forwarding(self.upstreams),
@@ -210,11 +224,14 @@ class Instance:
             self._probe(),
             self._note_transitions(),
             *rounds.of_the_guard(self),
+            self.keyring.run(),
+            self.overview.run(),
             self.upkeep.run(),
             self.connections.run(),
             *(sink.run() for sink in self.sinks),
             self._tick(),
             self._reload_on_request(),
+            self.manager.reassure(lambda: self.journal.busy_seconds),
         )
 
     # Running ---------------------------------------------------------------------------------------
@@ -268,8 +285,10 @@ class Instance:
                 self._wants_reload.clear()
                 if self._reread is None:
                     continue
+                self.manager.say_reloading(time.monotonic())
                 for upstream in await self._reload(self._reread):
                     closing.create_task(upstream.aclose())
+                self.manager.say_ready(vitals.status(self))
 
     async def _reload(self, reread: Reread) -> list[Upstream]:
         """Put the settings that are read now in use, or keep the old ones; the upstreams of before, to be closed."""
@@ -297,14 +316,14 @@ class Instance:
         Raises:
             ValueError, FeedInvalid, OSError: they cannot be used; nothing has changed.
         """
-        _refuse_fixed(self.settings, settings)
+        refuse_fixed(self.settings, settings)
         feeds = Feeds.of(settings, self.feeds)
         before = self.upstreams
         upstreams = open_upstreams(settings.tenants, before, on_transition=self._transitions.put_nowait)
         # From here on nothing can fail, and nothing is awaited: a request sees the old settings or the new ones.
         self.feeds, self.upstreams, self.settings = feeds, upstreams, settings
         self.pipeline = self._build_pipeline(settings)
-        self.server.listen = settings.listen
+        self.server.use(settings.listen)
         self.certificates.follow(settings.listen)
         self.recording.on_failure = settings.audit.on_failure
         return list(before.values())
@@ -316,11 +335,16 @@ class Instance:
         await self.recording.notice("reload-refused", why=why)
 
     def _note_settings_in_use(self) -> None:
-        self.reload_problem = ""
+        self.reload_problem, self.settings_digest, self.settings_since = "", digest(self.settings), time.time()
         self.metrics.gauges.reload_succeeded.set(1)
-        self.metrics.gauges.reload_succeeded_at.set(time.time())
-        vitals.show_settings(self)
+        self.metrics.gauges.reload_succeeded_at.set(self.settings_since)
+        self.keyring.note_settings_in_use()
+        self.metrics.gauges.show_upstream_certificates(surroundings.upstream_certificates(self.settings))
         vitals.show(self)
+
+    def renew_pipeline(self) -> None:
+        """Let clients in by the credentials that there are now; whoever is in already goes on."""
+        self.pipeline = self._build_pipeline(self.settings)
 
     # Stopping --------------------------------------------------------------------------------------
 
@@ -329,10 +353,9 @@ class Instance:
         self.draining = True
         self.metrics.gauges.draining.set(1)
         log.warning("stopping: requests under way end first")
+        self.manager.say_stopping("stopping: requests under way end first")
         await asyncio.sleep(self.settings.gateway.drain_delay_seconds)
-        accepting.cancel()
-        self.listener.close()
-        await self.server.drain(self.settings.gateway.drain_seconds)
+        await drain(self.listener, accepting, self.server, self.settings.gateway.drain_seconds)
 
     async def _close_upstreams(self) -> None:
         await self.pipeline.forwarding.aclose()
@@ -348,49 +371,6 @@ def _webhook(alerts: AlertsSection) -> Webhook | None:
 def _rotation(settings: Settings) -> Rotation:
     audit = settings.audit
     return Rotation(audit.max_segment_mib << 20, audit.max_segment_hours * 3600.0)
-
-
-def _sinks(settings: Settings, journal: Journal) -> tuple[Sink, ...]:
-    outlets: list[Outlet] = []
-    if settings.audit.syslog is not None:
-        outlets.append(SyslogOutlet(settings.audit.syslog))
-    if settings.audit.stdout is not None:
-        outlets.append(StdoutOutlet(settings.audit.stdout))
-    directory = settings.gateway.state_directory / "sinks"
-    return tuple(Sink(outlet, journal, directory) for outlet in outlets)
-
-
-def _shipped(sinks: tuple[Sink, ...]) -> float:
-    return min((sink.settled_sequence for sink in sinks), default=inf)
-
-
-def digest(settings: Settings) -> str:
-    """A short name of settings, by their content; secrets are in it only as digests and stars."""
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
-
-
-def _fixed(settings: Settings) -> Mapping[str, object]:
-    return {
-        "gateway.state_directory": settings.gateway.state_directory,
-        "listen.address": settings.listen.address,
-        "admin.address": settings.admin.address,
-        "metrics": settings.metrics,
-        "audit.directory": settings.audit.directory,
-        "audit.key_file": settings.audit.key_file,
-        "audit.max_segment_mib": settings.audit.max_segment_mib,
-        "audit.max_segment_hours": settings.audit.max_segment_hours,
-        "audit.keep_days": settings.audit.keep_days,
-        "audit.syslog": settings.audit.syslog,
-        "audit.stdout": settings.audit.stdout,
-        "alerts": settings.alerts,
-    }
-
-
-def _refuse_fixed(old: Settings, new: Settings) -> None:
-    """What is bound or locked at the start stays until the next one."""
-    changed = [key for key, value in _fixed(new).items() if _fixed(old)[key] != value]
-    if changed:
-        raise ValueError(f"{', '.join(changed)} cannot change while the instance runs: restart it")
 
 
 async def _probe(upstream: Upstream, node: Node) -> None:

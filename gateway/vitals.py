@@ -1,4 +1,4 @@
-"""The vital signs of an instance: the checks of /readyz, and the gauges that show its state."""
+"""The vital signs of an instance: the checks of /readyz, the gauges that show its state, and its status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from gateway.admin import Check
 from gateway.stages.forwarding import Node, State, Upstream
 from gateway.state.ledger import Figures
-from gateway.surroundings import upstream_certificates
 
 if TYPE_CHECKING:
     from gateway.app import Instance
@@ -74,6 +73,7 @@ def follow(instance: Instance) -> None:
     metrics.gauges.tasks.set_function(lambda: len(asyncio.all_tasks()))
     metrics.follow("tls_handshakes", instance.listener.handshakes)
     metrics.follow("connections_rejected", instance.listener.rejected)
+    metrics.follow("proxy_headers", instance.listener.proxy_headers)
     metrics.follow("tls_reloads", instance.certificates.reloads)
     if instance.webhook is not None:
         metrics.follow("webhook_events", instance.webhook.counts)
@@ -119,17 +119,8 @@ def _show_guard(instance: Instance) -> None:
         gauges.guard_last_attempts.labels(name).set(figures.near_their_end)
 
 
-def show_settings(instance: Instance) -> None:
-    """Set what only a start or a reload changes."""
-    metrics, settings = instance.metrics, instance.settings
-    metrics.set_credentials(expiries(instance), settings.tenants)
-    metrics.gauges.show_upstream_certificates(upstream_certificates(settings))
-
-
-def expiries(instance: Instance) -> dict[tuple[str, str], float | None]:
-    """When each credential of the settings ends, by tenant and name; None: never."""
-    return {
-        (name, credential.name): credential.expires.timestamp() if credential.expires else None
-        for name, tenant in instance.settings.tenants.items()
-        for credential in tenant.credentials
-    }
+def status(instance: Instance) -> str:
+    """One line for `systemctl status`."""
+    tenants = ", ".join(instance.settings.tenants)
+    refused = f"; the settings read last are refused: {instance.reload_problem}" if instance.reload_problem else ""
+    return " ".join(f"port {instance.port}, tenants {tenants}{refused}".split())

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhook": set(),  # an event is a mapping; whom it is about, its sender knows
     "admin": {"settings", "audit", "journal", "state", "metrics"},
     "rehearsal": {"scim"},
+    "doctor": {"settings", "scim", "audit", "journal", "rehearsal"},
     # The caller, for the gateway has questions of its own; the exchange, for what they are answered with.
     "app": {
         "settings",
@@ -48,23 +49,20 @@ MAY_IMPORT: dict[str, set[str]] = {
         "vitals",
         "surroundings",
         "desk",
+        "keyring",
+        "overview",
         "rounds",
         "history",
     },
-    "vitals": {
-        "admin",
-        "metrics",
-        "stages",
-        "state",
-        "app",
-        "surroundings",
-    },  # beside app, which would not fit in a head with it
+    "vitals": {"admin", "metrics", "stages", "state", "app"},  # beside app, which would not fit in a head with it
     "desk": {"server", "stages", "state", "settings", "app"},  # as vitals: what operators decide about holds
     "surroundings": {"settings", "app"},  # as vitals: what ends or fills up by itself
+    "keyring": {"server", "stages", "state", "settings", "metrics"},  # what operators do with credentials
+    "overview": {"server", "settings", "stages", "state", "app"},  # as vitals: what operators see of it all
     "rounds": {"state", "app"},  # as vitals: what goes on beside the requests
     # As vitals: what becomes of the settings goes on record, and is remembered in a file written as the journal's are.
     "history": {"settings", "journal", "stages"},
-    "cli": {"settings", "audit", "journal", "server", "rehearsal", "app"},
+    "cli": {"settings", "audit", "journal", "server", "rehearsal", "doctor", "app"},
     "__main__": {"cli"},
 }
 
@@ -76,10 +74,15 @@ PURE_PARTS = (
     "audit",
     "settings/models",
     "settings/operators",
+    "settings/reloading",
     "settings/tokens",
     "settings/feeds",
     "settings/differences",
     "state/ledger/",
+    "state/credentials/",
+    "overview/facts",
+    "overview/findings",
+    "overview/recent",
 )
 IMPURE_MODULES = {"asyncio", "aiohttp", "logging", "os", "time", "random", "socket", "threading", "secrets", "uvloop"}
 

@@ -322,6 +322,16 @@ def test_credentials_that_are_gone_are_forgotten() -> None:
     assert not [name for name in samples(shown) if name.startswith("credential_last_used")]
 
 
+def test_a_last_use_outlives_settings_that_know_the_credential_and_no_others() -> None:
+    shown, last_used = metrics(), "credential_last_used_timestamp_seconds{credential=okta-2027,tenant=jira}"
+    shown.observe(trails.served())
+    shown.set_credentials({("jira", "okta-2027"): None}, ["jira"])
+    assert samples(shown)[last_used] == worlds.NOW
+
+    shown.set_credentials({}, ["jira"])
+    assert last_used not in samples(shown)
+
+
 def test_how_far_a_way_out_of_the_audit_log_is_shows() -> None:
     shown = metrics()
     shown.show_sink("syslog", {"sent": 7, "gone": 1}, lag_lines=3, oldest_seconds=2.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,19 +45,21 @@ class Admin:
         section: AdminSection,
         metrics: Metrics,
         checks: Checks,
+        listening: socket.socket | None = None,
+        *,
         elsewhere: MetricsSection | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`tls` is that of `elsewhere`."""
+        """`listening` is a socket that somebody else has opened for us; `tls` is that of `elsewhere`."""
         self._metrics, self._checks = metrics, checks
         apart = elsewhere.endpoint if elsewhere else None
         self._has_metrics = apart is None
         routes = {"/": self._index, "/livez": self._livez, "/healthz": self._livez, "/readyz": self._readyz}
         if self._has_metrics:
             routes["/metrics"] = self._show_metrics
-        self._listener = OperatorsListener("admin.address", section.endpoint, routes)
+        self._listener = OperatorsListener("admin.address", section.endpoint, routes, listening=listening)
         self._apart = (
-            OperatorsListener("metrics.address", apart, {"/metrics": self._show_metrics}, tls) if apart else None
+            OperatorsListener("metrics.address", apart, {"/metrics": self._show_metrics}, tls=tls) if apart else None
         )
 
     @property

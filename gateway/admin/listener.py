@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
@@ -28,9 +29,17 @@ class OperatorsListener:
     """Serves GET on some paths. `key` is the setting that its address comes from."""
 
     def __init__(
-        self, key: str, endpoint: HostPort, routes: Mapping[str, Handler], tls: ssl.SSLContext | None = None
+        self,
+        key: str,
+        endpoint: HostPort,
+        routes: Mapping[str, Handler],
+        *,
+        tls: ssl.SSLContext | None = None,
+        listening: socket.socket | None = None,
     ) -> None:
+        """`listening` is a socket that somebody else has opened for us, instead of `endpoint`."""
         self._key, self._endpoint, self._routes, self._tls = key, endpoint, routes, tls
+        self._listening = listening
         self._runner: web.AppRunner | None = None
         self.port = endpoint.port
 
@@ -46,14 +55,18 @@ class OperatorsListener:
             app.router.add_get(path, handler)
         self._runner = runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=1)
         await runner.setup()
-        endpoint = self._endpoint
-        site = web.TCPSite(runner, endpoint.host, endpoint.port, reuse_address=True, ssl_context=self._tls)
         try:
-            await site.start()
+            await self._site(runner).start()
         except OSError as error:
             await runner.cleanup()
-            raise OSError(error.errno, _why_not(self._key, endpoint, error)) from error
+            raise OSError(error.errno, _why_not(self._key, self._endpoint, error)) from error
         self.port = int(runner.addresses[0][1])
+
+    def _site(self, runner: web.AppRunner) -> web.BaseSite:
+        if self._listening is not None:
+            return web.SockSite(runner, self._listening, ssl_context=self._tls)
+        endpoint = self._endpoint
+        return web.TCPSite(runner, endpoint.host, endpoint.port, reuse_address=True, ssl_context=self._tls)
 
     async def stop(self) -> None:
         """Give the port back."""

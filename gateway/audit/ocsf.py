@@ -32,7 +32,15 @@ _ACCOUNT = {"create": 1, "activate": 2, "deactivate": 5, "delete": 6}
 _PASSWORD_CHANGE = 3
 _GROUP = {"members.add": 3, "members.remove": 4, "delete": 5, "create": 6}
 _LOGON = 1
-_ENTITY = {"credential-added": 1, "credential-changed": 3, "credential-removed": 4, "reload": 3}
+_ENTITY = {
+    "credential-added": 1,
+    "credential-changed": 3,
+    "credential-rotated": 3,
+    "credential-extended": 3,
+    "credential-removed": 4,
+    "credential-revoked": 4,
+    "reload": 3,
+}
 _FAIL, _REFUSE = 4, 5  # a connection
 _NO_PLACE = ("connections", "crowded-out")
 _API = {"create": 1, "get": 2, "list": 2, "search": 2, "delete": 4}

@@ -13,11 +13,14 @@ import click
 from gateway import __version__
 
 COMMANDS = {
+    "init": "asks what is needed, and writes the settings",
     "serve": "runs the gateway",
     "check": "lists every problem of the settings",
-    "token": "makes tokens for clients",
+    "token": "makes tokens for clients, shows whether they are used, and ends them",
+    "status": "shows how a running instance is, what is wrong first",
     "demo": "runs a whole gateway with an application behind it",
     "rehearse": "plays a client's calls against a gateway",
+    "doctor": "tests the whole chain as a client meets it, and says what to mend",
     "guard": "shows what is held, decides on it, and reports on it",
     "audit": "proves the audit log, searches it, and reports from it",
     "health": "asks a gateway how it is, for a container's health check",

@@ -22,7 +22,9 @@ class ControlFailed(Exception):
     """There is no answer, or it is a no; the text says what to do."""
 
 
-def ask(state_directory: Path, command: str, **words: object) -> Mapping[str, object]:
+def ask(
+    state_directory: Path, command: str, within_seconds: float = ANSWER_SECONDS, /, **words: object
+) -> Mapping[str, object]:
     """What the instance with this state directory answers to a command.
 
     Raises:
@@ -31,14 +33,14 @@ def ask(state_directory: Path, command: str, **words: object) -> Mapping[str, ob
     path = state_directory / SOCKET_NAME
     request = orjson.dumps({"command": command, **words}) + b"\n"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_SECONDS)
+        connection.settimeout(within_seconds)
         _connect(connection, path)
         try:
             with suppress(BrokenPipeError):  # turned away unheard: the answer says why
                 connection.sendall(request)
             line = _one_line(connection)
         except TimeoutError:
-            raise ControlFailed(f"the instance did not answer within {ANSWER_SECONDS:g} s; see its log") from None
+            raise ControlFailed(f"the instance did not answer within {within_seconds:g} s; see its log") from None
         except OSError as error:
             raise ControlFailed(_cut_off(error.strerror or "")) from None
     return _read(line)

@@ -18,8 +18,10 @@ from pathlib import Path
 import click
 
 from gateway.app import run_instance
+from gateway.cli.client_steps import shown, steps_for
 from gateway.rehearsal.application import Application, ApplicationFailed, embedded_application
 from gateway.rehearsal.certificates import DevelopmentCertificates, make_development_certificates
+from gateway.settings.models import Client
 from gateway.settings.reading import read_settings
 from gateway.settings.tokens import digest, make_token
 
@@ -93,17 +95,13 @@ def as_json_line(demo: Demo) -> dict[str, str]:
 def page_of(demo: Demo, *, is_temporary: bool) -> str:
     """What the screen shows, for somebody who has never seen any of this."""
     ca_file = shlex.quote(str(demo.certificates.ca_file))
+    steps = steps_for(Client.OKTA, demo.base_url, demo.token)
     return f"""
 The SCIM gateway is running, with a SCIM application behind it.
 
-What to enter in Okta, in the app's Provisioning > Integration:
+What to enter {steps.where}:
 
-  SCIM connector base URL             {demo.base_url}
-  Unique identifier field for users   userName
-  Supported provisioning actions      Push New Users, Push Profile Updates, Push Groups
-                                      (leave Import Groups unticked)
-  Authentication Mode                 HTTP Header
-  Authorization: Bearer               {demo.token}
+{shown(steps)}
 
 Okta reaches public names with public certificates only; here, two lines to paste in another terminal.
 As Okta's connection test:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
-from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
-from gateway.cli.control import ControlFailed, ask
+from gateway.cli.check import CONFIG_OPTION
 from gateway.cli.guard_report import DEFAULT_WINDOW_SECONDS, as_json_object, page_of_report, read_reductions, reckon
 from gateway.cli.holds import holds_of, page_of, printable
+from gateway.cli.instance import JSON_OPTION, STATE_OPTION, ask_instance, settings_as_written, state_directory_of
 from gateway.cli.moments import read_future, read_past, read_span, shown
-from gateway.settings.mending import draft
-from gateway.settings.models import Settings
-from gateway.settings.origins import collect
-from gateway.settings.problems import Problem, SettingsInvalid
-
-EXIT_REFUSED = 1
 
 _WHEN_APPROVED = """\
 Nothing is to be done in the client. Okta retries each held task by itself, which takes up to as long as the task has
@@ -32,12 +24,6 @@ _WHEN_DENIED = """\
 Nobody loses access by them. Each is refused (403) when the client retries it; Okta then shows it as failed under Tasks,
 where somebody mends the cause (a group rule, most often) or dismisses it."""
 
-_JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the page.")
-_STATE_OPTION = click.option(
-    "--state-directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The running instance's, instead of the one that the settings name.",
-)
 _TASK_OPTION = click.option("--task", "tasks", multiple=True, help="Only this task; may be given several times.")
 _REASON_OPTION = click.option("--reason", help="Why; goes on record with your user's name.")
 
@@ -49,25 +35,27 @@ def command() -> None:
 
 @command.command(name="list", short_help="Lists what is held, and what was decided.")
 @CONFIG_OPTION
-@_STATE_OPTION
+@STATE_OPTION
 @click.option("--tenant", help="Only this tenant's.")
 @click.option("--tasks", is_flag=True, help="Each held task too.")
-@_JSON_OPTION
+@JSON_OPTION
 def list_holds(*, config: Path, state_directory: Path | None, tenant: str | None, tasks: bool, as_json: bool) -> None:
     """Lists the holds of a running instance: waves of lost access that wait for a decision, or were decided."""
-    answer = _ask(state_directory or _state_directory(config), "guard.list", as_json, tenant=tenant, tasks=tasks)
+    answer = ask_instance(
+        state_directory or state_directory_of(config), "guard.list", as_json, tenant=tenant, tasks=tasks
+    )
     click.echo(json.dumps(answer) if as_json else page_of(holds_of(answer), time.time(), with_tasks=tasks))
 
 
 @command.command(name="approve", short_help="Lets held tasks through.")
 @click.argument("hold")
 @CONFIG_OPTION
-@_STATE_OPTION
+@STATE_OPTION
 @_TASK_OPTION
 @click.option("--until", help="All of the tenant's until then, also what is not held yet: a time, or +2h.")
 @click.option("--raise-to", type=click.IntRange(1), help="Until then, let so many people lose access in a window.")
 @_REASON_OPTION
-@_JSON_OPTION
+@JSON_OPTION
 def approve(  # noqa: PLR0913 - one argument an option
     *,
     hold: str,
@@ -88,8 +76,8 @@ def approve(  # noqa: PLR0913 - one argument an option
     if tasks and until is not None:
         raise click.UsageError("--task and --until do not go together: approve some tasks, or all until a time")
     end = _moment(until, "--until", read_future)
-    answer = _ask(
-        state_directory or _state_directory(config),
+    answer = ask_instance(
+        state_directory or state_directory_of(config),
         "guard.approve",
         as_json,
         hold=hold,
@@ -108,10 +96,10 @@ def approve(  # noqa: PLR0913 - one argument an option
 @command.command(name="deny", short_help="Refuses held tasks for good.")
 @click.argument("hold")
 @CONFIG_OPTION
-@_STATE_OPTION
+@STATE_OPTION
 @_TASK_OPTION
 @_REASON_OPTION
-@_JSON_OPTION
+@JSON_OPTION
 def deny(
     *,
     hold: str,
@@ -125,8 +113,10 @@ def deny(
 
     Exits with 0, or with 1 when the instance refuses or cannot be asked.
     """
-    directory = state_directory or _state_directory(config)
-    answer = _ask(directory, "guard.deny", as_json, hold=hold, tasks=list(tasks) or None, reason=_reason(reason))
+    directory = state_directory or state_directory_of(config)
+    answer = ask_instance(
+        directory, "guard.deny", as_json, hold=hold, tasks=list(tasks) or None, reason=_reason(reason)
+    )
     click.echo(json.dumps(answer) if as_json else f"{_said(answer, 'denied')}\n{_WHEN_DENIED}")
 
 
@@ -136,7 +126,7 @@ def deny(
 @click.option("--since", default="7d", show_default=True, help="A time, or how long ago: 24h, 7d.")
 @click.option("--tenant", help="Only this tenant's.")
 @click.option("--window", help="The window to reckon with, such as 30m. Default: the tenant's window_seconds.")
-@_JSON_OPTION
+@JSON_OPTION
 def report(
     *, config: Path, audit: Path | None, since: str, tenant: str | None, window: str | None, as_json: bool
 ) -> None:
@@ -147,7 +137,7 @@ def report(
     begin = _moment(since, "--since", read_past)
     assert begin is not None  # noqa: S101 - there is a default
     chosen = _window(window)
-    settings = None if audit else _settings(config)
+    settings = None if audit else settings_as_written(config)
     directory = audit or (settings.audit.directory if settings else Path())
 
     def window_seconds(name: str) -> float:
@@ -163,17 +153,6 @@ def report(
         click.echo(json.dumps(as_json_object(tenants, begin, found.unreadable)))
     else:
         click.echo(page_of_report(tenants, begin, found.unreadable))
-
-
-def _ask(state_directory: Path, name: str, as_json: bool, **words: object) -> Mapping[str, object]:
-    try:
-        return ask(state_directory, name, **words)
-    except ControlFailed as error:
-        if as_json:
-            click.echo(json.dumps({"ok": False, "problem": str(error)}))
-        else:
-            click.echo(f"Error: {printable(str(error))}", err=True)
-        sys.exit(EXIT_REFUSED)
 
 
 def _said(answer: Mapping[str, object], done: str) -> str:
@@ -208,29 +187,3 @@ def _window(text: str | None) -> float:
         return read_span(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--window") from None
-
-
-def _state_directory(config: Path) -> Path:
-    return _settings(config).gateway.state_directory
-
-
-def _settings(config: Path) -> Settings:
-    """The settings as they are written.
-
-    The files they name are not looked at: whoever decides on a hold need not be able to read secrets, and a
-    certificate that has ended must not stand in the way.
-    """
-    try:
-        drafted = draft(collect(config, os.environ), config.parent.absolute())
-        errors = tuple(problem for problem in drafted.problems if problem.severity == "error")
-    except SettingsInvalid as error:
-        _give_up(config, error.problems)
-    if drafted.settings is None or errors:
-        _give_up(config, errors)
-    return drafted.settings
-
-
-def _give_up(config: Path, problems: tuple[Problem, ...]) -> NoReturn:
-    show_problems(config, problems)
-    click.echo("The instance may run all the same, with older settings: give its --state-directory.", err=True)
-    sys.exit(EXIT_INVALID)

@@ -28,14 +28,14 @@ class Task:
     def of(cls, told: Mapping[str, object]) -> Task:
         """As an instance tells it; what it does not tell is empty."""
         return cls(
-            id=_text(told, "task"),
-            operation=_text(told, "operation"),
-            summary=_text(told, "summary"),
-            people=_number(told, "people"),
-            attempts=_number(told, "attempts"),
-            first_at=_moment(told, "first_at"),
-            last_at=_moment(told, "last_at"),
-            state=_text(told, "state"),
+            id=text_of(told, "task"),
+            operation=text_of(told, "operation"),
+            summary=text_of(told, "summary"),
+            people=number_of(told, "people"),
+            attempts=number_of(told, "attempts"),
+            first_at=moment_of(told, "first_at"),
+            last_at=moment_of(told, "last_at"),
+            state=text_of(told, "state"),
         )
 
 
@@ -65,29 +65,29 @@ class Hold:
     def of(cls, told: Mapping[str, object]) -> Hold:
         """As an instance tells it; what it does not tell is empty."""
         return cls(
-            id=_text(told, "id"),
-            tenant=_text(told, "tenant"),
-            state=_text(told, "state"),
-            tripped_at=_moment(told, "tripped_at"),
-            tripped_by=_text(told, "tripped_by"),
-            expires_at=_moment(told, "expires_at"),
-            counted=_number(told, "counted"),
-            limit=_number(told, "limit"),
-            counts={state: _number(told, state) for state in ("held", "approved", "denied", "done")},
-            follow=_number(told, "follow"),
-            mode=_text(told, "mode"),
-            most_attempts=_number(told, "most_attempts"),
-            last_chance=_number(told, "last_chance"),
-            decided_by=_text(told, "decided_by"),
-            decided_at=_moment(told, "decided_at"),
-            reason=_text(told, "reason"),
-            tasks=tuple(Task.of(task) for task in _objects(told, "tasks")),
+            id=text_of(told, "id"),
+            tenant=text_of(told, "tenant"),
+            state=text_of(told, "state"),
+            tripped_at=moment_of(told, "tripped_at"),
+            tripped_by=text_of(told, "tripped_by"),
+            expires_at=moment_of(told, "expires_at"),
+            counted=number_of(told, "counted"),
+            limit=number_of(told, "limit"),
+            counts={state: number_of(told, state) for state in ("held", "approved", "denied", "done")},
+            follow=number_of(told, "follow"),
+            mode=text_of(told, "mode"),
+            most_attempts=number_of(told, "most_attempts"),
+            last_chance=number_of(told, "last_chance"),
+            decided_by=text_of(told, "decided_by"),
+            decided_at=moment_of(told, "decided_at"),
+            reason=text_of(told, "reason"),
+            tasks=tuple(Task.of(task) for task in objects_of(told, "tasks")),
         )
 
 
 def holds_of(answer: Mapping[str, object]) -> tuple[Hold, ...]:
     """The holds of an answer to `guard.list`."""
-    return tuple(Hold.of(hold) for hold in _objects(answer, "holds"))
+    return tuple(Hold.of(hold) for hold in objects_of(answer, "holds"))
 
 
 def page_of(holds: Sequence[Hold], now: float, *, with_tasks: bool) -> str:
@@ -155,22 +155,26 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
-def _text(told: Mapping[str, object], key: str) -> str:
+def text_of(told: Mapping[str, object], key: str) -> str:
+    """A text that was told, for a terminal; "" for none."""
     value = told.get(key)
     return printable(value) if isinstance(value, str) else ""
 
 
-def _number(told: Mapping[str, object], key: str) -> int:
+def number_of(told: Mapping[str, object], key: str) -> int:
+    """A whole number that was told; 0 for none."""
     value = told.get(key)
     return value if type(value) is int else 0  # True is an int too
 
 
-def _moment(told: Mapping[str, object], key: str) -> float | None:
+def moment_of(told: Mapping[str, object], key: str) -> float | None:
+    """A moment that was told, in Unix seconds."""
     value = told.get(key)
     return float(value) if isinstance(value, int | float) else None
 
 
-def _objects(told: Mapping[str, object], key: str) -> Iterator[Mapping[str, object]]:
+def objects_of(told: Mapping[str, object], key: str) -> Iterator[Mapping[str, object]]:
+    """The objects of a list that was told."""
     value = told.get(key)
     if isinstance(value, list):
         yield from (item for item in value if isinstance(item, dict))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from gateway.app import FeedInvalid, Instance
 from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
 from gateway.cli.logs import configure_logging
 from gateway.journal import DirectoryInUse, KeyUnusable
+from gateway.server.handover import HandoverInvalid
+from gateway.server.service_manager import ServiceManager
 from gateway.settings.models import Settings
 from gateway.settings.problems import SettingsInvalid
 from gateway.settings.reading import examine, read_settings
@@ -45,19 +48,20 @@ def command(*, config: Path, log_level: str, loop: str) -> None:
     """Runs the gateway.
 
     SIGTERM and SIGINT end it after the requests under way; a second one ends it at once. SIGHUP reads the settings
-    again, and takes them all or none.
+    again, and takes them all or none. Takes listening sockets from systemd, and tells it how things are (Type=notify).
     """
     configure_logging(log_level)
     try:
+        manager = ServiceManager.of(os.environ, os.getpid())  # before a loop opens descriptors of its own
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
-            runner.run(_serve(config))
+            runner.run(_serve(config, manager))
     except asyncio.CancelledError:
         log.warning("stopped at once, by a second signal")
         sys.exit(EXIT_UNUSABLE)
     except SettingsInvalid as error:
         show_problems(config, error.problems)
         sys.exit(EXIT_INVALID)
-    except (DirectoryInUse, FeedInvalid, KeyUnusable, OSError, RuntimeError) as error:
+    except (DirectoryInUse, FeedInvalid, HandoverInvalid, KeyUnusable, OSError, RuntimeError) as error:
         log.critical("the gateway cannot start: %s", _said(error))
         sys.exit(EXIT_UNUSABLE)
 
@@ -92,11 +96,12 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Path) -> None:
+async def _serve(config: Path, manager: ServiceManager) -> None:
     async def reread() -> Settings:
         return await asyncio.to_thread(read_settings, config)
 
     instance = Instance(_read(config), reread)
+    instance.manager = manager
     stop = asyncio.Event()
     task = asyncio.current_task()
 

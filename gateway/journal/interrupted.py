@@ -1,6 +1,6 @@
 """Writes that were about to leave, or had left, when the gateway ended: an intent on record, and no outcome. Blocking.
 
-Looked for in the last two segments: an intent and its outcome are seconds apart.
+An intent and its outcome are a request's time budget apart at most, so older segments need not be read.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from gateway.audit.chain import read_header
 from gateway.journal.recovery import segment_paths
 
 Intent: TypeAlias = Mapping[str, Any]  # a line of event "intent", decoded
 
-_SEGMENTS = 2
+_LOOK_BACK_SECONDS = 300.0
 _ENDS = (b'"event":"outcome"', b'"event":"interrupted"')
 _BEGIN = b'"event":"intent"'
 
@@ -27,7 +28,7 @@ def interrupted(directory: Path, reserved: Iterable[bytes] = ()) -> tuple[Intent
         OSError: a segment cannot be read.
     """
     open_intents: dict[str, Intent] = {}
-    recent = [path.read_bytes().splitlines() for path in segment_paths(directory)[-_SEGMENTS:]]
+    recent = [path.read_bytes().splitlines() for path in _recent(directory)]
     for line in chain(*recent, reserved):
         if _BEGIN in line:
             if (record := _read(line)) is not None:
@@ -35,6 +36,22 @@ def interrupted(directory: Path, reserved: Iterable[bytes] = ()) -> tuple[Intent
         elif open_intents and any(end in line for end in _ENDS) and (record := _read(line)) is not None:
             open_intents.pop(str(record.get("request")), None)
     return tuple(open_intents.values())
+
+
+def _recent(directory: Path) -> list[Path]:
+    """The last segments, back to one that had begun long enough before the last one did."""
+    paths = segment_paths(directory)
+    last_began_at: float | None = None
+    for place in range(len(paths) - 1, -1, -1):
+        with paths[place].open("rb") as segment:
+            header = read_header(segment.readline())
+        if header is None:  # of before there were any, or empty
+            continue
+        if last_began_at is None:
+            last_began_at = header.began_at
+        elif header.began_at <= last_began_at - _LOOK_BACK_SECONDS:
+            return paths[place:]
+    return paths
 
 
 def _read(line: bytes) -> Intent | None:

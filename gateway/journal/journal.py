@@ -119,6 +119,11 @@ class Journal:
         """Lines that somebody waits for and that are not on record yet."""
         return len(self._waiting) + len(self._under_way)
 
+    @property
+    def busy_seconds(self) -> float:
+        """How long the lines that are being written have waited; a disk that is full or broken says so at once."""
+        return self._loop.time() - self._under_way[0].asked_at if self._under_way else 0.0
+
     def take_incidents(self) -> tuple[Incident, ...]:
         """What befell the log since this was asked last, for the record."""
         if self._files is None or not self._files.incidents:

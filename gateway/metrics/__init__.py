@@ -48,7 +48,7 @@ _AUTHENTICATIONS = (
 _RATE_LIMIT = frozenset({"rate-exceeded", "no-place"})
 _EVENTS = ("intent", "outcome", "refusal", "unparsed", "connection", "notice", "interrupted", "suppressed")
 
-_Followed = Literal["connections_rejected", "tls_handshakes", "tls_reloads", "webhook_events"]
+_Followed = Literal["connections_rejected", "proxy_headers", "tls_handshakes", "tls_reloads", "webhook_events"]
 
 # Else each counter and histogram comes with a second series that nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's omission
@@ -86,20 +86,34 @@ class Metrics:
         return tuple(self._families.made)
 
     def set_credentials(self, expiries: Mapping[tuple[str, str], float | None], tenants: Iterable[str]) -> None:
-        """What the settings say now: the tenants, and when each (tenant, credential) ends (Unix seconds; None: never).
+        """What the settings say now: the tenants; and their credentials, as `show_credentials` takes them.
 
         Forgets what is gone, so that no alert waits for it; counters of what is gone stay. Whoever calls sets the
         gauges of what is there before anybody can ask for them.
         """
         self._begin_at_zero(tenants)
+        self.gauges.forget_the_settings()
+        self.show_credentials(expiries)
+
+    def show_credentials(self, expiries: Mapping[tuple[str, str], float | None]) -> None:
+        """When each (tenant, credential) ends (Unix seconds; None: never). One that is gone is forgotten."""
         gauges = self.gauges
-        gauges.forget_the_settings()
+        gauges.credential_expiry.clear()
         for names, expiry in expiries.items():
             gauges.credential_expiry.labels(*names).set(inf if expiry is None else expiry)
         for names in self._credentials - expiries.keys():
             gauges.credential_last_used.remove(*names)
-        self._last_uses.clear()
+            self._last_uses.pop(names, None)
         self._credentials = frozenset(expiries)
+
+    @property
+    def requests(self) -> Mapping[tuple[str, ...], int]:
+        """How many there were, by tenant, resource, operation and code."""
+        return self._requests
+
+    def recall_uses(self, uses: Mapping[tuple[str, str], float]) -> None:
+        """When credentials were used last (Unix seconds), by tenant and name: also before the start."""
+        self._last_uses.update(uses)
 
     def follow(self, name: _Followed, counts: Mapping[str, int]) -> None:
         """Show a counter that somebody else keeps, by label value; its keys must come from a closed list."""
@@ -321,6 +335,11 @@ class Metrics:
         self._followed = {
             "connections_rejected": families.followed(
                 "connections_rejected", "Connections that were closed at once, by reason.", "reason"
+            ),
+            "proxy_headers": families.followed(
+                "proxy_headers",
+                "Connections by their PROXY header: proxied, local, none at all, or what was wrong.",
+                "result",
             ),
             "tls_handshakes": families.followed(
                 "tls_handshakes", "TLS handshakes by result: ok, or what went wrong.", "result"

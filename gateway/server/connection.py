@@ -29,6 +29,7 @@ from gateway.server.adapter import (
     peer_address,
     read_request,
 )
+from gateway.wire.forwarded import nearest_stranger
 from gateway.wire.heads import Head, HeadLimits, read_head
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ class Connection(RequestHandler):
     """The bytes of one client's connection."""
 
     __slots__ = (
-        "_address", "_body_left", "_busy", "_caller", "_chunks", "_deadline", "_ended", "_head", "_head_at", "_judged",
-        "_limits", "_on_deadline", "_pending", "_server", "_timer", "gone", "work",
+        "_address", "_announced", "_body_left", "_busy", "_caller", "_chunks", "_deadline", "_ended", "_head",
+        "_head_at", "_judged", "_limits", "_on_deadline", "_pending", "_server", "_timer", "gone", "work",
     )  # fmt: skip
 
-    def __init__(self, server: HttpServer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: HttpServer, loop: asyncio.AbstractEventLoop, announced: str | None = None) -> None:
         listen = server.listen
         super().__init__(
             server,
@@ -76,6 +77,7 @@ class Connection(RequestHandler):
         self._body_left = 0
         self._chunks: StreamReader | None = None  # the chunked body under way, the last thing on its connection
         self._busy = self._ended = False
+        self._announced = announced
         self._address = "unknown"
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
@@ -90,8 +92,10 @@ class Connection(RequestHandler):
         if self.transport is not None:
             self.transport.set_write_buffer_limits(high=_WRITE_BYTES)
         self.work = self._task_handler
-        self._address = peer_address(transport)
+        self._address = self._announced or peer_address(transport)
         self._within(self._server.listen.head_seconds, self.force_close)
+        if self._server.draining:
+            self.hang_up_when_idle()  # its handshake ended after the last one was let in
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._timer is not None:
@@ -205,7 +209,7 @@ class Connection(RequestHandler):
         """Carry one request through the pipeline."""
         head = self._head
         assert head is not None  # noqa: S101 - fed before it was parsed
-        ours = read_request(head, self._address)
+        ours = read_request(head, self._caller_address(head))
         self._caller = caller = WaitingCaller(request, head, self.transport, self._head_at)
         caller.is_gone = self.gone.done()
         answer = await self._server.pipeline().serve(ours, caller)
@@ -220,6 +224,13 @@ class Connection(RequestHandler):
         keep_alive = request.keep_alive and body_is_read and may_go_on
         data = answer_bytes(answer, close=not keep_alive, for_head=head.method == "HEAD")
         return _response(WireAnswer(self, data, keep_alive))
+
+    def _caller_address(self, head: Head) -> str:
+        """Who sends the request, where proxies that hold the connection name its sender."""
+        header = self._server.listen.forwarded_header
+        if header == "none":
+            return self._address
+        return nearest_stranger(self._address, head.section.fields, header, self._server.proxies)
 
     async def write_answer(self, data: bytes) -> None:
         """Hand bytes to the socket and wait until the client has taken most of them.
@@ -265,9 +276,9 @@ class Connection(RequestHandler):
             self._within(self._server.listen.idle_seconds, self.force_close)
 
     def hang_up_when_idle(self) -> None:
-        """End the connection now, or after the answer under way."""
+        """End the connection after the answer under way or the next one, or once it was silent for the linger time."""
         if not self._busy and not self._pending:
-            self.force_close()
+            self._within(self._server.linger_seconds, self.force_close)
 
     def cut_off(self) -> None:
         """End the connection and the request under way, which puts on record that it was cut short."""

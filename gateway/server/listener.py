@@ -13,17 +13,21 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from gateway.server.adapter import plain_address
 from gateway.server.http import HttpServer
 from gateway.server.memory import map_next_buffers_apart
+from gateway.server.proxy_header import HEALTH_CHECK, receive_header
 from gateway.settings.models import HostPort
+from gateway.wire.proxy_protocol import Announced, HeaderRefused
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 SHUTDOWN_SECONDS = 2.0  # for the other side's close_notify
 PATIENCE_SECONDS = 1.0  # with a handshake while others wait for its place; an honest one needs two round trips
+_AN_INSTANT = 0.001  # left of its time to a handshake whose header took nearly all of it
 PAUSE_SECONDS = 0.5  # when the kernel has no descriptor or memory left
 # accept(2) on Linux passes on what befell the waiting connection; the socket itself is well.
 _OF_ONE_CONNECTION = frozenset({
@@ -82,16 +86,19 @@ class Listener:
         self.handshakes: Counter[str] = Counter()  # "ok", or a failure's name
         self.rejected = Counter(connections=0)
         self._under_way: dict[asyncio.Task[None], tuple[float, str]] = {}  # when each began, from where; oldest first
+        self.proxy_headers: Counter[str] = Counter()  # "proxied", "local", "health-check", or why one was refused
         self.on_failure: Callable[[str, str], None] = lambda _address, _name: None  # never waits, never raises
+        self._ending = False
+        self._waiter: asyncio.Future[None] | None = None
         self.accepting = False
         self.port = int(listening.getsockname()[1])  # known also when it is closed
 
     async def run(self) -> None:
-        """Accept until cancelled; handshakes under way are then cut off."""
+        """Accept until `end` is called, and see the handshakes under way to their end; cancelled, it cuts them off."""
         async with asyncio.TaskGroup() as handshakes:
             self.accepting = True
             try:
-                while True:
+                while not self._ending:
                     accepted = await self._accept()
                     if accepted is not None:
                         task = handshakes.create_task(self._welcome(*accepted))
@@ -99,6 +106,12 @@ class Listener:
                         task.add_done_callback(self._under_way.pop)
             finally:
                 self.accepting = False
+                self.close()
+
+    def end(self) -> None:
+        """Accept no more. Who waits with the kernel is left to whoever else has the socket."""
+        self._ending = True
+        self._wake()
 
     def close(self) -> None:
         """Give the port back."""
@@ -127,7 +140,10 @@ class Listener:
 
     async def _accept(self) -> tuple[socket.socket, str] | None:
         try:
-            accepted, peer = await asyncio.get_running_loop().sock_accept(self._listening)
+            accepted, peer = self._listening.accept()
+        except BlockingIOError:
+            await self._somebody_comes()
+            return None
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 log.error("no connection can be accepted for now: %s", error.strerror)  # noqa: TRY400
@@ -136,36 +152,91 @@ class Listener:
             if error.errno in _OF_ONE_CONNECTION:
                 return None
             raise
-        address = plain_address(peer)
-        if self._server.open_connections + self.handshakes_in_flight >= self._server.listen.max_connections:
-            self.rejected["connections"] += 1
-            self.on_failure(address, "connections")
+        accepted.setblocking(False)
+        if (address := self._let_in(accepted, peer)) is None:
             accepted.close()
+            await asyncio.sleep(0)  # those who are in shall not wait until a crowd of others is turned away
             return None
         try:
             await self._make_room()
+            await asyncio.sleep(0)
         except asyncio.CancelledError:
             accepted.close()
             raise
         return accepted, address
 
+    async def _somebody_comes(self) -> None:
+        """Wait for a connection, or for `end`.
+
+        `loop.sock_accept` will not do: cancelled at the wrong moment, it drops a connection that it has accepted.
+        """
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        loop.add_reader(self._listening, self._wake)
+        try:
+            await self._waiter
+        finally:
+            loop.remove_reader(self._listening)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _let_in(self, accepted: socket.socket, peer: object) -> str | None:
+        """The address at the other end; None when it may not come in."""
+        address = plain_address(peer)
+        if self._server.open_connections + self.handshakes_in_flight >= self._server.listen.max_connections:
+            self.rejected["connections"] += 1
+            self.on_failure(address, "connections")
+            return None
+        if self._server.listen.proxy_protocol == "required" and address not in self._server.proxies:
+            # SECURITY: whoever could announce an address could be anybody, and would get past `sources`.
+            self.proxy_headers["proxy-untrusted"] += 1
+            self.on_failure(address, "proxy-untrusted")
+            return None
+        return address
+
     async def _welcome(self, accepted: socket.socket, address: str) -> None:
+        loop, listen = asyncio.get_running_loop(), self._server.listen
+        ends_at = loop.time() + listen.handshake_seconds
+        announced: Announced | None = None
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if listen.proxy_protocol == "required":
+                announced = await receive_header(accepted, listen.handshake_seconds)
+                if announced.address == address:  # as HAProxy says it of itself in version 1
+                    announced = Announced(None)
+                self._note_announced(announced)
             map_next_buffers_apart()
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._server,
+            await loop.connect_accepted_socket(
+                partial(self._server, announced.address if announced else None),
                 accepted,
                 ssl=self._context,
-                ssl_handshake_timeout=self._server.listen.handshake_seconds,
+                ssl_handshake_timeout=max(_AN_INSTANT, ends_at - loop.time()),
                 ssl_shutdown_timeout=SHUTDOWN_SECONDS,
             )
             self.handshakes["ok"] += 1
+        except HeaderRefused as refused:
+            self.proxy_headers[refused.name] += 1
+            if refused.name != HEALTH_CHECK:
+                self.on_failure(address, refused.name)
+            accepted.close()
         except OSError as error:  # ssl.SSLError, timeouts and resets are all of this kind
-            name = handshake_failure_name(error)
-            self.handshakes[name] += 1
-            self.on_failure(address, name)
+            self._note_failure(error, address, announced)
             accepted.close()
         except asyncio.CancelledError:
             accepted.close()
             raise
+
+    def _note_announced(self, announced: Announced) -> None:
+        self.proxy_headers["proxied" if announced.address else "local"] += 1
+        task = asyncio.current_task()
+        if announced.address and task is not None:
+            self._under_way[task] = self._under_way[task][0], announced.address
+
+    def _note_failure(self, error: OSError, address: str, announced: Announced | None) -> None:
+        name = handshake_failure_name(error)
+        if announced is not None and announced.address is None and name == "reset":
+            return  # the balancer's own look whether we are there, every other second
+        self.handshakes[name] += 1
+        self.on_failure(announced.address or address if announced else address, name)

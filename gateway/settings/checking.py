@@ -37,7 +37,7 @@ def listener_pair_is_good(settings: Settings, now: float) -> Iterator[Problem]:
         ("listen.certificate_file", listen.certificate_file), ("listen.key_file", listen.key_file), now
     )
     yield from pairs.examine_name("listen.certificate_file", listen.certificate_file, settings.gateway.public_host)
-    yield from _is_private("listen.key_file", listen.key_file)
+    yield from is_private("listen.key_file", listen.key_file)
 
 
 def upstream_files_are_good(settings: Settings, now: float) -> Iterator[Problem]:
@@ -51,7 +51,7 @@ def upstream_files_are_good(settings: Settings, now: float) -> Iterator[Problem]
             yield from pairs.examine_pair(
                 (f"{key}.upstream_certificate_file", certificate), (f"{key}.upstream_key_file", private), now
             )
-            yield from _is_private(f"{key}.upstream_key_file", private)
+            yield from is_private(f"{key}.upstream_key_file", private)
 
 
 def audit_key_is_good(settings: Settings, _now: float) -> Iterator[Problem]:
@@ -62,7 +62,7 @@ def audit_key_is_good(settings: Settings, _now: float) -> Iterator[Problem]:
     key, file = "audit.key_file", settings.audit.key_file
     if file is not None:
         yield from _is_signing_key(key, file)
-        yield from _is_private(key, file)
+        yield from is_private(key, file)
     elif _is_there(made := settings.gateway.state_directory / AUDIT_KEY_NAME):
         yield from _is_signing_key("gateway.state_directory", made)
 
@@ -80,7 +80,7 @@ def syslog_files_are_good(settings: Settings, now: float) -> Iterator[Problem]:
             ("audit.syslog.key_file", syslog.key_file),
             now,
         )
-        yield from _is_private("audit.syslog.key_file", syslog.key_file)
+        yield from is_private("audit.syslog.key_file", syslog.key_file)
 
 
 def metrics_pair_is_good(settings: Settings, now: float) -> Iterator[Problem]:
@@ -90,13 +90,13 @@ def metrics_pair_is_good(settings: Settings, now: float) -> Iterator[Problem]:
         yield from pairs.examine_pair(
             ("metrics.certificate_file", metrics.certificate_file), ("metrics.key_file", metrics.key_file), now
         )
-        yield from _is_private("metrics.key_file", metrics.key_file)
+        yield from is_private("metrics.key_file", metrics.key_file)
 
 
 def secret_files_are_private(settings: Settings, _now: float) -> Iterator[Problem]:
     """A secret that others can read is none."""
     for key, file in _secret_files(settings):
-        yield from _is_private(key, file)
+        yield from is_private(key, file)
 
 
 def secrets_are_strong(settings: Settings, _now: float) -> Iterator[Problem]:
@@ -114,12 +114,14 @@ def credentials_are_in_date(settings: Settings, now: float) -> Iterator[Problem]
         for index, credential in enumerate(tenant.credentials):
             key = dotted("tenants", name, "credentials", index, "expires")
             if ended[index] and credential.expires is not None:
-                rest = (
-                    "nobody can call: `scim-gateway token new` makes another" if all(ended) else "remove the credential"
-                )
+                rest = "remove the credential"
+                if all(ended):
+                    rest = f"none of these opens: `scim-gateway token new --tenant {dotted(name)}` makes another"
                 yield Problem(key, f"{credential.name} ended on {credential.expires:%Y-%m-%d}; {rest}")
             elif credential.expires is not None and credential.expires.timestamp() <= now + pairs.SOON_SECONDS:
-                rest = "add its successor beside it: `scim-gateway token new`"
+                rest = (
+                    f"`scim-gateway token rotate --tenant {dotted(name)} --name {credential.name}` makes its successor"
+                )
                 yield Problem(key, f"{credential.name} ends on {credential.expires:%Y-%m-%d}; {rest}", "warning")
 
 
@@ -168,7 +170,8 @@ def look(settings: Settings, now: float) -> list[Problem]:
     return [problem for one in LOOKS for problem in one(settings, now)]
 
 
-def _is_private(key: str, file: Path) -> Iterator[Problem]:
+def is_private(key: str, file: Path) -> Iterator[Problem]:
+    """Whether a file is for its owner alone; one that is not there is passed over."""
     try:
         found = file.stat()
     except OSError:

@@ -24,6 +24,7 @@ from gateway.settings.values import (
     Network,
     OperationPattern,
     PlainPath,
+    ProxyNetwork,
     PublicUrl,
     RecordedAttribute,
     ServerAddress,
@@ -125,6 +126,15 @@ class ListenSection(Section):
         description="PEM: the certificate and every intermediate one, in that order; swapped when the file changes."
     )
     key_file: SettingsPath = Field(description="PEM: the private key, without a passphrase; for the gateway alone.")
+    proxy_protocol: Literal["off", "required"] = Field(
+        "off", description="required: each connection begins with a PROXY protocol header (version 1 or 2), before TLS."
+    )
+    forwarded_header: Literal["none", "x-forwarded-for", "forwarded"] = Field(
+        "none", description="Where proxies that end TLS name the client; the other header is never looked at."
+    )
+    trusted_proxies: tuple[ProxyNetwork, ...] = Field(
+        (), description="Networks whose word on the client's address is taken: of those that connect, and of their own."
+    )
     max_connections: int = Field(1000, ge=1, le=100_000, description="Open connections at most.")
     max_handshakes: int = Field(64, ge=1, le=10_000, description="TLS handshakes under way at most.")
     handshake_seconds: float = Field(10, gt=0, le=120, description="A TLS handshake takes at most this long.")

@@ -17,6 +17,7 @@ from gateway.settings.values import FeedCell, HostPort, host_and_port, parse_sou
 Rule = Callable[[Settings], Iterator[Problem]]
 
 MAX_NAME_CHARACTERS = 64
+PLAIN_NAME = "is no plain name: use lower-case letters and digits, with single '-' or '_' between, at most 64"
 LONGEST_HOLD_HOURS = 84  # 600 s doubled nine times is 85 hours: the first wait of a hold is 600 s at least
 _NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")  # no "__": it separates the parts of an environment variable
 _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
@@ -27,9 +28,13 @@ def names_are_plain(settings: Settings) -> Iterator[Problem]:
     """Names of tenants and feeds become metric labels, audit fields and environment variables."""
     for section, names in (("tenants", settings.tenants), ("sources", settings.sources)):
         for name in names:
-            if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
-                text = "is no plain name: use lower-case letters and digits, with single '-' or '_' between, at most 64"
-                yield Problem(dotted(section, name), text)
+            if not name_is_plain(name):
+                yield Problem(dotted(section, name), PLAIN_NAME)
+
+
+def name_is_plain(name: str) -> bool:
+    """Whether a tenant or a feed may be called so."""
+    return len(name) <= MAX_NAME_CHARACTERS and _NAME.fullmatch(name) is not None
 
 
 def paths_are_apart(settings: Settings) -> Iterator[Problem]:
@@ -44,10 +49,11 @@ def paths_are_apart(settings: Settings) -> Iterator[Problem]:
 
 
 def credentials_are_given(settings: Settings) -> Iterator[Problem]:
+    """Here or at run time, which the settings cannot tell."""
     for name, tenant in settings.tenants.items():
         if not tenant.credentials:
-            text = "are missing: nobody could call; `scim-gateway token new` prints a block to paste"
-            yield Problem(dotted("tenants", name, "credentials"), text)
+            text = f"are missing: nobody can call until `scim-gateway token new --tenant {dotted(name)}` has made one"
+            yield Problem(dotted("tenants", name, "credentials"), text, "warning")
 
 
 def credential_names_are_apart(settings: Settings) -> Iterator[Problem]:
@@ -211,6 +217,20 @@ def _collide(one: HostPort, other: HostPort) -> bool:
     return one.port == other.port != 0 and (one.host == other.host or bool({one.host, other.host} & _ANYWHERE))
 
 
+def proxies_are_named(settings: Settings) -> Iterator[Problem]:
+    """A client's address is taken from proxies that are named, and naming them has no other use."""
+    listen = settings.listen
+    asks = [
+        key for key, value in (("proxy_protocol", "off"), ("forwarded_header", "none")) if getattr(listen, key) != value
+    ]
+    if asks and not listen.trusted_proxies:
+        text = f"are missing, and listen.{asks[0]} is believed from them alone: name the balancer's addresses"
+        yield Problem("listen.trusted_proxies", text)
+    if listen.trusted_proxies and not asks:
+        text = "have no meaning without listen.proxy_protocol or listen.forwarded_header; all callers look like them"
+        yield Problem("listen.trusted_proxies", text, "warning")
+
+
 RULES: tuple[Rule, ...] = (
     names_are_plain,
     paths_are_apart,
@@ -229,6 +249,7 @@ RULES: tuple[Rule, ...] = (
     metrics_listener_is_whole,
     a_hold_outlasts_its_client,
     listeners_are_apart,
+    proxies_are_named,
 )
 
 

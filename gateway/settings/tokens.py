@@ -1,4 +1,4 @@
-"""Tokens: how we make them, and how a weak one is told. Pure.
+"""Tokens: how we make them, what they may be called, and how a weak one is told. Pure.
 
 `scimgw_` + 43 base62 characters of randomness (256 bits) + `_` + 6 base62 characters of CRC-32 over all
 before: secret scanners find the prefix, and a typing error shows without a server.
@@ -20,6 +20,10 @@ CHECKSUM_CHARACTERS = 6
 MIN_CHARACTERS = 32
 MIN_ENTROPY_BITS = 90  # 32 random hexadecimal digits show about 115, a repeated word less than 50
 
+MAX_NAME_CHARACTERS = 64
+NAME_FORM = f"a name has letters, digits, '.', '_' and '-', at most {MAX_NAME_CHARACTERS}"
+
+_NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME_CHARACTERS}}}")
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _FORM = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{RANDOM_CHARACTERS}}}_[0-9A-Za-z]{{{CHECKSUM_CHARACTERS}}}")
 _FIELD_SAFE = re.compile(r"[\x21-\x7e]+")
@@ -33,6 +37,11 @@ _WEAK_WORDS = (
 _WEAK_DIGESTS = frozenset(
     hashlib.sha256(f"{word}{ending}".encode()).hexdigest() for word in _WEAK_WORDS for ending in ("", "\n")
 )
+
+
+def is_a_name(text: str) -> bool:
+    """Whether a credential may be called so: what NAME_FORM says."""
+    return _NAME.fullmatch(text) is not None
 
 
 def make_token(choose: Callable[[str], str]) -> str:

@@ -211,30 +211,39 @@ def parse_source(entry: str) -> Network | FeedCell:
     Raises:
         ValueError: it is none of them; the message says what would be.
     """
+    if match := _FEED_CELL.fullmatch(entry):  # which no network looks like: it has one colon
+        return FeedCell(match[1], match[2])
+    return _parse_network(
+        entry, 'must be a network such as "203.0.113.0/24", or a feed and its cell such as "okta:us_cell_1"'
+    )
+
+
+def _parse_network(entry: str, would_be: str) -> Network:
+    try:
+        meant = ip_network(entry, strict=False)
+    except ValueError:
+        raise ValueError(would_be) from None
     try:
         network = ip_network(entry)
     except ValueError:
-        return _feed_cell(entry)
+        msg = f"has bits set beyond its prefix; {meant} would be the network"
+        raise ValueError(msg) from None
     if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
         msg = "must be written as IPv4: addresses such as ::ffff:192.0.2.1 are compared as 192.0.2.1"
         raise ValueError(msg)
     return network
 
 
-def _feed_cell(entry: str) -> FeedCell:
-    if match := _FEED_CELL.fullmatch(entry):
-        return FeedCell(match[1], match[2])
-    try:
-        meant = ip_network(entry, strict=False)
-    except ValueError:
-        msg = 'must be a network such as "203.0.113.0/24", or a feed and its cell such as "okta:us_cell_1"'
-        raise ValueError(msg) from None
-    msg = f"has bits set beyond its prefix; {meant} would be the network"
-    raise ValueError(msg)
-
-
 def _source_can_be_read(entry: str) -> str:
     parse_source(entry)
+    return entry
+
+
+def _proxies_are_a_network(entry: str) -> str:
+    network = _parse_network(entry, 'must be a network such as "10.0.0.5/32", or an address')
+    if network.prefixlen == 0:
+        msg = "must not be everywhere: whoever connects could then say to be anybody"
+        raise ValueError(msg)
     return entry
 
 
@@ -292,6 +301,7 @@ def _split_path(url: str) -> tuple[str, str, str]:
 PublicUrl = Annotated[str, AfterValidator(_url_is_public)]
 WebUrl = Annotated[str, AfterValidator(_web_url_can_be_posted_to)]
 Source = Annotated[str, AfterValidator(_source_can_be_read)]
+ProxyNetwork = Annotated[str, AfterValidator(_proxies_are_a_network)]
 OperationPattern = Annotated[str, AfterValidator(_pattern_names_operations)]
 RecordedAttribute = Annotated[str, AfterValidator(_attribute_may_be_on_record)]
 Extension = Annotated[str, AfterValidator(_extension_is_an_endpoint)]

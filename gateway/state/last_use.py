@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.state.credentials.values import Fingerprint
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -14,11 +16,14 @@ class Use:
 
 
 class LastUse:
-    """The last use of each credential, in memory; the settings bound their number."""
+    """The last use of each credential, in memory, by its fingerprint: under a name, there may be another one day.
+
+    Only what was let in is here, so operators bound their number.
+    """
 
     def __init__(self) -> None:
-        self.uses: dict[tuple[str, str], Use] = {}  # (tenant, credential)
+        self.uses: dict[Fingerprint, Use] = {}
 
-    async def remember(self, tenant_name: str, credential: str, use: Use) -> None:
+    async def remember(self, fingerprint: Fingerprint, use: Use) -> None:
         """Keep the newest."""
-        self.uses[tenant_name, credential] = use
+        self.uses[fingerprint] = use

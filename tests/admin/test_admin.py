@@ -58,6 +58,17 @@ async def test_a_process_that_answers_lives_whatever_is_broken(console: Console,
     assert (status, body) == (200, "ok\n")
 
 
+async def test_a_socket_that_somebody_else_opened_is_served_instead_of_the_address() -> None:
+    console = Console()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        console.admin = Admin(AdminSection(address="192.0.2.1:1"), Metrics([], version="1"), dict, listening)
+        await console.admin.start()
+
+        assert console.admin.port == listening.getsockname()[1]
+        assert (await console.ask("/livez"))[0] == 200
+        await console.admin.stop()
+
+
 async def test_an_instance_is_ready_when_every_check_that_counts_is_ok(console: Console) -> None:
     assert (await console.ask("/readyz"))[::2] == (200, "ready\n")
 
@@ -118,7 +129,7 @@ def listeners(**section: object) -> tuple[Admin, Certificates | None]:
     certificates = certificates_of_metrics(elsewhere)
     tls = certificates.front if certificates else None
     admin = AdminSection(address="127.0.0.1:0")
-    return Admin(admin, Metrics(["jira"], version="1"), dict, elsewhere, tls), certificates
+    return Admin(admin, Metrics(["jira"], version="1"), dict, elsewhere=elsewhere, tls=tls), certificates
 
 
 async def fetch(url: str, trusted: ssl.SSLContext | None = None, host: str | None = None) -> tuple[int, str]:

@@ -147,7 +147,7 @@ CASES = (
     Case("ScimCertificateRefused", "10m", *one("tls_certificate_refused", T, "0x3 1x20", "0x7 1x20")),
     # The last one that ends; one with a successor, that is still used; the same when it is used no more.
     Case("ScimCredentialEnds", "20m", credentials(13 * DAY, 7, 0), credentials(15 * DAY, 7, 0)),
-    Case("ScimCredentialEnds", "20m", credentials(13 * DAY, NEVER, 0), credentials(13 * DAY, NEVER, 7 * 1440 + 1)),
+    Case("ScimCredentialEnds", "20m", credentials(13 * DAY, NEVER, 0), credentials(13 * DAY, NEVER, 2 * 1440 + 1)),
     Case("ScimFeedRefused", "10m", *one("source_feed_refused", f'{T}, feed="okta"', "0x3 1x20", "0x7 1x20")),
     Case(
         "ScimFeedStale", "2h",

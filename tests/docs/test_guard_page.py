@@ -83,13 +83,3 @@ def test_every_metric_that_is_named_is_there() -> None:
 
     assert len(named) == 6
     assert {name for name in named if f"# TYPE {name} " not in rendered} == set()
-
-
-@pytest.mark.parametrize(
-    "page", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
-)
-def test_no_link_to_another_page_leads_nowhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8"))
-    local = [link for link in links if not link.startswith("http")]
-
-    assert [link for link in local if not (page.parent / link).exists()] == []

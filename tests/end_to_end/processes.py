@@ -8,7 +8,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,13 +126,21 @@ async def serving(
             await process.communicate()
 
 
-async def start(*words: str, under: tuple[str, ...] = (), module: str = "gateway") -> asyncio.subprocess.Process:
+async def start(
+    *words: str,
+    under: tuple[str, ...] = (),
+    module: str = "gateway",
+    environment: Mapping[str, str] | None = None,
+    descriptors: tuple[int, ...] = (),
+) -> asyncio.subprocess.Process:
     """`scim-gateway` with these words, or another module with them; its log is read from standard output.
 
-    `under` is a command that becomes it.
+    `under` is a command that becomes it, and inherits the descriptors.
     """
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("SCIM_GATEWAY")}
     return await asyncio.create_subprocess_exec(
         *(*under, sys.executable, "-m", module, *words),
         stdout=asyncio.subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("SCIM_GATEWAY")},
+        env=ours | dict(environment or {}),
+        pass_fds=descriptors,
     )

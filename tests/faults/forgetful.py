@@ -67,8 +67,8 @@ class ForgetfulDisk(Disk):
         super().truncate(descriptor, size_bytes)
 
     def size(self, descriptor: int, path: Path) -> int | None:
-        found = super().size(descriptor, path)
-        return None if found is None else found + len(self._open[descriptor].unsynced)
+        found, file = super().size(descriptor, path), self._open.get(descriptor)
+        return found if found is None or file is None else found + len(file.unsynced)
 
     def _remember(self, descriptor: int, path: Path) -> int:
         self._open[descriptor] = Open(path)
@@ -77,7 +77,7 @@ class ForgetfulDisk(Disk):
 
 async def main(config: Path) -> None:
     settings = read_settings(config)
-    audit = settings.audit.model_copy(update={"max_segment_mib": 1})
+    audit = settings.audit.model_copy(update={"max_segment_hours": 1 / 3600})  # shorter than any operator may say
     await run_instance(
         settings.model_copy(update={"audit": audit}),
         ready=lambda _: None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sys
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from tests.faults.scenes import Node
 from tests.upstreams import scripted_upstream
 
 LIMITS = "[tenants.jira.limits]\nrequests_per_second = 100000\nburst = 100000\n"
+NEVER = sys.maxsize  # that is known of: the kill fell between a sync and its trace
 FORGETFUL = "tests.faults.forgetful"
 
 
@@ -54,6 +56,7 @@ async def test_wherever_a_kill_falls_every_act_and_every_answer_is_on_record_and
                     served.process.kill()
                     await served.process.communicate()
                     await running
+                assert load.done, "nothing was written"
                 done |= load.done
             assert_whole(tmp_path)
         async with serving(tmp_path, upstream.url, more=LIMITS, module=FORGETFUL):
@@ -70,8 +73,9 @@ def assert_whole(directory: Path) -> None:
 def assert_on_record(directory: Path, node: Node, done: dict[str, int]) -> None:
     lines = read_lines(directory)
     intents, outcomes, interrupted = lines["intent"], lines["outcome"], lines["interrupted"]
-    torn = len([*(directory / "audit").glob("*.torn*")])
-    print(f"{len(node.acts)} acts, {len(done)} answered, {len(interrupted)} interrupted, {torn} torn lines")  # noqa: T201
+    files, torn = (len([*(directory / "audit").glob(pattern)]) for pattern in ("audit-*.jsonl", "*.torn*"))
+    print(f"{len(node.acts)} acts, {len(done)} answered, {len(interrupted)} interrupted")  # noqa: T201
+    print(f"{files} files, {torn} torn lines")  # noqa: T201
 
     assert set(node.acts.values()) == {1}
     assert set(node.acts) <= set(intents)
@@ -83,6 +87,7 @@ def assert_on_record(directory: Path, node: Node, done: dict[str, int]) -> None:
     assert not set(outcomes) & set(interrupted)
     assert interrupted, "no kill fell between an intent and its outcome"
     assert torn, "no kill fell into a write"
+    assert files > 1, "no file was followed by another"
     assert [act for act, at in node.acted_at.items() if intents[act][0].durable_at > at] == []
     assert [act for act, at in done.items() if outcomes[act][0].durable_at > at] == []
 
@@ -100,6 +105,7 @@ def read_lines(directory: Path) -> dict[str, dict[str, list[Line]]]:
             end += len(line)
             told = json.loads(line)
             if told["event"] in lines:
-                _, durable_at = syncs[path.name][bisect_left(syncs[path.name], (end, 0))]
+                place = bisect_left(syncs[path.name], (end, 0))
+                durable_at = syncs[path.name][place][1] if place < len(syncs[path.name]) else NEVER
                 lines[told["event"]].setdefault(told["request"], []).append(Line(told, durable_at))
     return lines

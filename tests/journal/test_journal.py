@@ -123,6 +123,19 @@ async def test_nobody_is_told_before_the_sync_is_done(tmp_path: Path) -> None:
         disk.slow.set()
 
 
+async def test_it_is_known_how_long_the_disk_has_been_busy(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with Journal(tmp_path, disk=disk) as journal, asyncio.TaskGroup() as tasks:
+        assert journal.busy_seconds == 0
+        disk.slow.clear()
+        writing = tasks.create_task(journal.append(LINE))
+        await until_it_hangs(disk)
+        assert journal.busy_seconds > 0
+        disk.slow.set()
+        await writing
+        assert journal.busy_seconds == 0
+
+
 async def test_a_batch_that_fails_fails_all_of_its_waiters_and_leaves_no_gap(tmp_path: Path) -> None:
     disk = CountingDisk()
     async with Journal(tmp_path, disk=disk) as journal:

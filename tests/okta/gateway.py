@@ -29,8 +29,9 @@ from gateway.stages.forwarding import Forwarding, Transition, open_upstreams
 from gateway.stages.forwarding.connection import UpstreamConnection
 from gateway.stages.forwarding.pool import Origin
 from gateway.stages.guarding import Directories, GuardEvent, Guarding
-from gateway.stages.identity import Feeds, Identity, own_authorities
+from gateway.stages.identity import CredentialIndex, Feeds, Identity, own_authorities
 from gateway.stages.recording import Recording
+from gateway.state.credentials import Book, standings
 from gateway.state.failures import Failures
 from gateway.state.last_use import LastUse
 from gateway.state.places import Places
@@ -111,10 +112,11 @@ class VirtualGateway:
         for upstream in upstreams.values():
             upstream.on_transition = self._transitions.put_nowait
         feeds, authorities = Feeds.of(self.settings), own_authorities(self.settings, 8443)
+        credentials = CredentialIndex(standings(Book(), self.settings.tenants))
         self._metrics = Metrics(self.settings.tenants, version="0")
         self._recording = Recording(self.journal, self._metrics, instance="virtual", now=now, clock=clock)
         self.pipeline = Pipeline(
-            identity=Identity(self.settings, authorities, feeds, Failures(), LastUse(), clock),
+            identity=Identity(self.settings, authorities, feeds, credentials, Failures(), LastUse(), clock),
             admission=Admission(Rates(), self.places, self.turns, clock),
             guarding=self._guarding(),
             forwarding=Forwarding(upstreams),

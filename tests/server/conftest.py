@@ -1,4 +1,4 @@
-"""The control socket is tested on both event loops: their calls on bare sockets are not the same code."""
+"""Whatever calls a bare socket is tested on both event loops, for which that is not the same code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
+_ON_BOTH_LOOPS = ("test_control", "test_proxy_header")
+
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     plain = {"asyncio": asyncio.new_event_loop}
-    return plain | {"uvloop": uvloop.new_event_loop} if item.path.stem == "test_control" else plain
+    return plain | {"uvloop": uvloop.new_event_loop} if item.path.stem in _ON_BOTH_LOOPS else plain

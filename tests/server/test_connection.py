@@ -466,3 +466,45 @@ async def test_a_drain_lets_the_request_under_way_end_and_hangs_up_on_the_idle(t
 
     assert b"HTTP/1.1 200" in heard
     assert b"Connection: close" in heard
+
+
+async def test_while_draining_a_silent_connection_may_still_ask_and_learns_that_it_ends(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        (reader, writer), (silent_reader, silent_writer) = await it.connect(), await it.connect()
+        await until(lambda: it.server.open_connections == 2)
+        it.server.begin_to_drain(0.1)
+        writer.write(GET)
+        async with asyncio.timeout(2):
+            heard = await reader.read()  # to its end
+            assert await silent_reader.read() == b""
+
+        assert b"HTTP/1.1 200" in heard
+        assert b"Connection: close" in heard
+        await until(lambda: it.server.open_connections == 0)
+        silent_writer.close()
+        writer.close()
+
+
+async def test_a_connection_told_to_go_on_before_the_drain_may_go_on_once(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        reader, writer = await it.connect()
+        writer.write(GET)
+        assert b"Connection: close" not in await reader.readuntil(b'"1"}')
+        it.server.begin_to_drain(1)
+        writer.write(GET)
+
+        assert b"Connection: close" in await reader.read()
+        writer.close()
+
+
+async def test_a_connection_whose_handshake_ends_while_draining_is_served_once(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        it.server.begin_to_drain(0.1)
+        (reader, writer), (silent_reader, silent_writer) = await it.connect(), await it.connect()
+        writer.write(GET)
+
+        async with asyncio.timeout(2):
+            assert b"Connection: close" in await reader.read()
+            assert await silent_reader.read() == b""
+        silent_writer.close()
+        writer.close()

@@ -108,6 +108,35 @@ async def test_a_burst_of_clients_waits_for_its_handshakes_and_loses_none(tmp_pa
     assert it.listener.rejected["connections"] == 0
 
 
+async def test_an_end_lets_in_nobody_new_and_drops_nobody_who_was_let_in(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        plain = socket.create_connection(("127.0.0.1", it.listener.port))
+        plain.setblocking(False)
+        await until(lambda: it.listener.handshakes_in_flight == 1)
+        it.listener.end()
+        await until(lambda: not it.listener.accepting)
+
+        with pytest.raises(ConnectionRefusedError):
+            await it.connect()
+        reader, writer = await asyncio.open_connection(sock=plain, ssl=it.trusting, server_hostname="localhost")
+        writer.write(GET)
+        assert b"200 OK" in await hear(reader)
+        writer.close()
+
+
+async def test_who_waits_with_the_kernel_at_an_end_is_left_to_whoever_has_the_socket(tmp_path: Path) -> None:
+    async with served(tmp_path) as it:
+        other = it.listener._listening.dup()
+        it.listener.end()
+        plain = socket.create_connection(("127.0.0.1", it.listener.port))
+        await until(lambda: not it.listener.accepting)
+        taken, _ = other.accept()
+
+        assert taken.getpeername() == plain.getsockname()
+        for one in (taken, plain, other):
+            one.close()
+
+
 async def test_a_new_certificate_is_served_and_old_connections_go_on(tmp_path: Path) -> None:
     async with served(tmp_path) as it:
         reader, writer = await it.connect()

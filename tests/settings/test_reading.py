@@ -208,7 +208,7 @@ def test_a_credential_that_ends_soon_is_worth_a_word(tmp_path: Path) -> None:
         return [p.text for p in examine(file, {}, day.timestamp()).problems if p.key.endswith(".expires")]
 
     assert warnings(datetime(2030, 1, 1, tzinfo=UTC)) == [
-        "okta-2027 ends on 2030-01-20; add its successor beside it: `scim-gateway token new`"
+        "okta-2027 ends on 2030-01-20; `scim-gateway token rotate --tenant jira --name okta-2027` makes its successor"
     ]
     assert warnings(datetime(2029, 12, 1, tzinfo=UTC)) == []
 

@@ -55,7 +55,7 @@ def test_paths_overlap_by_whole_segments(one: str, two: str, overlap: bool) -> N
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"credentials": []}, ("credentials", "error")),
+        ({"credentials": []}, ("credentials", "warning")),
         ({"upstream": ["http://a.internal", "http://b.internal"]}, None),
         ({"upstream": ["http://a.internal", "http://a.internal"]}, ("upstream.1", "error")),
         ({"upstream": ["http://a.internal", "http://a.internal:80"]}, ("upstream.1", "error")),
@@ -196,3 +196,20 @@ def test_metrics_have_a_whole_listener_of_their_own_or_none(
     metrics: dict[str, str], problems: list[tuple[str, str]]
 ) -> None:
     assert found({"jira": GOOD}, metrics=metrics) == problems
+
+
+@pytest.mark.parametrize(
+    ("listen", "problems"),
+    [
+        ({}, []),
+        ({"proxy_protocol": "required", "trusted_proxies": ["10.0.0.5"]}, []),
+        ({"forwarded_header": "forwarded", "trusted_proxies": ["10.0.0.5"]}, []),
+        ({"proxy_protocol": "required"}, [("listen.trusted_proxies", "error")]),
+        ({"forwarded_header": "x-forwarded-for"}, [("listen.trusted_proxies", "error")]),
+        ({"trusted_proxies": ["10.0.0.5"]}, [("listen.trusted_proxies", "warning")]),
+    ],
+)
+def test_a_clients_address_is_taken_from_named_proxies_alone(
+    listen: dict[str, Any], problems: list[tuple[str, str]]
+) -> None:
+    assert found({"jira": GOOD}, listen={"certificate_file": "c", "key_file": "k", **listen}) == problems

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.settings.models import GatewaySection, Tenant
+from gateway.settings.models import GatewaySection, ListenSection, Tenant
 from gateway.settings.values import FeedCell, HostPort, parse_source
 
 UPSTREAM = "http://jira.internal:5501"
@@ -145,6 +145,31 @@ def test_a_source_is_a_network_or_a_part_of_a_feed(entry: str, source: object) -
 def test_a_source_that_would_match_nothing_is_refused(entry: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_source(entry)
+
+
+@pytest.mark.parametrize("entry", ["10.0.0.5", "10.0.0.5/32", "10.0.0.0/8", "2001:db8:1::/64", "fd00::5"])
+def test_a_trusted_proxy_is_an_address_or_a_network(entry: str) -> None:
+    listen = ListenSection.model_validate({"certificate_file": "c", "key_file": "k", "trusted_proxies": [entry]})
+
+    assert listen.trusted_proxies == (entry,)
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("0.0.0.0/0", "must not be everywhere"),
+        ("::/0", "must not be everywhere"),
+        ("10.0.0.5/24", "10.0.0.0/24 would be"),
+        ("::ffff:10.0.0.0/120", "IPv4"),
+        ("balancer.internal", "must be a network"),
+        ("okta:us_cell_1", "must be a network"),
+        ("10.0.0.5:443", "must be a network"),
+        ("", "must be a network"),
+    ],
+)
+def test_a_proxy_that_could_be_anybody_is_not_trusted(entry: str, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        ListenSection.model_validate({"certificate_file": "c", "key_file": "k", "trusted_proxies": [entry]})
 
 
 @pytest.mark.parametrize("pattern", ["*", "user.*", "user.create", "group.members.add", "group.members.*"])

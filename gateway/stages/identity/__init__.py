@@ -10,13 +10,14 @@ from gateway.exchange import Client, Request
 from gateway.refusal import Reason, Refusal
 from gateway.settings.feeds import FeedInvalid
 from gateway.settings.models import Settings, Tenant
-from gateway.stages.identity.credentials import CredentialIndex, Known
+from gateway.stages.identity.credentials import CredentialIndex
 from gateway.stages.identity.feeds import Feeds
+from gateway.state.credentials import Standing
 from gateway.state.failures import Failures
 from gateway.state.last_use import LastUse, Use
 from gateway.wire.target import host_is_wellformed, read_target
 
-__all__ = ["FeedInvalid", "Feeds", "Identity", "Place", "own_authorities"]
+__all__ = ["CredentialIndex", "FeedInvalid", "Feeds", "Identity", "Place", "own_authorities"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,14 @@ class Place:
 
 
 class Identity:
-    """Knows the tenants, their networks and their credentials, by one snapshot of the settings."""
+    """Knows the tenants and their networks by one snapshot of the settings, and the credentials that there are now."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a thing of its own
         self,
         settings: Settings,
         authorities: frozenset[str],
         feeds: Feeds,
+        credentials: CredentialIndex,
         failures: Failures,
         last_use: LastUse,
         clock: Callable[[], float],
@@ -48,7 +50,7 @@ class Identity:
             tenant.path for tenant in settings.tenants.values() if tenant.client.speaks_scim_1_1
         )
         self._authorities = authorities  # every Host that means us, in lower case
-        self._credentials = CredentialIndex(settings.tenants)
+        self._credentials = credentials
         self._feeds, self._failures, self._last_use = feeds, failures, last_use
         self._clock = clock  # monotonic seconds
 
@@ -82,10 +84,10 @@ class Identity:
         except Refusal as refusal:
             await self._count_failure(request, refusal)
             raise
-        await self._last_use.remember(place.tenant_name, known.name, Use(request.received_at, request.address))
+        await self._last_use.remember(known.fingerprint, Use(request.received_at, request.address))
         return self._client(place, known)
 
-    def _client(self, place: Place, known: Known) -> Client:
+    def _client(self, place: Place, known: Standing) -> Client:
         base = self._public_url + place.tenant.path
         return Client(place.tenant_name, place.tenant, known.name, place.path, place.query, base)
 

@@ -42,6 +42,7 @@ class Recording:
     ) -> None:
         self.on_failure = on_failure  # a reload may change it
         self.instance = instance
+        self.recorded_at: float | None = None  # Unix seconds: when the last line came on record
         self._journal, self._metrics = journal, metrics
         self._repeats = Repeats()
         self._now, self._clock = now, clock  # Unix seconds; monotonic seconds
@@ -195,7 +196,7 @@ class Recording:
         written = False
         try:
             await self._journal.append(line, vital=vital)
-            written = True
+            written, self.recorded_at = True, self._now()
         except JournalUnavailable as error:
             log.error("not on record: one %s; the audit log cannot be written: %s", event, error)  # noqa: TRY400 - says all
             if event not in _TOLD_AGAIN:

@@ -43,6 +43,8 @@ class Upkeep:
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.signed_line = 0  # the last that a checkpoint of this run stands for
+        self.signed_at: float | None = None  # Unix seconds: when it was the last of all
         self._journal, self._recording, self._metrics = journal, recording, metrics
         self._origin, self._keeping = origin_of(recording.instance), keeping
         self._now, self._clock = now, clock
@@ -97,9 +99,13 @@ class Upkeep:
 
     async def checkpoint(self) -> None:
         """Sign what is on record, put that beside it, and tell the log and the metrics, which leave this machine."""
-        tree, segment = self._journal.link.tree, self._journal.segment
+        link, segment = self._journal.link, self._journal.segment
+        tree = link.tree
         self._signed_at, self._signed_segment = self._clock(), segment
-        if self._key is None or tree.size == self._signed_size:
+        if self._key is None:
+            return
+        if tree.size == self._signed_size:
+            self.signed_at = self._now()
             return
         checkpoint = Checkpoint(self._origin, tree.size, tree.root)
         try:
@@ -113,7 +119,8 @@ class Upkeep:
         self._signed_size = tree.size
         root = b64encode(tree.root).decode("ascii")
         log.info("audit checkpoint", extra={"origin": self._origin, "size": tree.size, "root": root})
-        self._metrics.gauges.audit_checkpoint_at.set(self._now())
+        self.signed_line, self.signed_at = link.sequence, self._now()
+        self._metrics.gauges.audit_checkpoint_at.set(self.signed_at)
         self._metrics.gauges.audit_lines.set(tree.size)
 
     async def _delete_old_segments(self, now: float) -> None:

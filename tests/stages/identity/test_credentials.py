@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.refusal import Reason, Refusal
 from gateway.stages.identity.credentials import CredentialIndex
+from gateway.state.credentials import Book, End, standings, token_fingerprint
 from gateway.wire.fields import Fields
 from tests.worlds import NOW, TOKEN, sha256, tenant
 
@@ -19,21 +21,18 @@ OLD = "old-token-still-valid-for-a-while-0123456789"
 VISIBLE = "".join(map(chr, range(0x21, 0x7F)))  # all that a token_file may hold
 PASSWORD = "pass:word with spaces, and ünicode 0123456789"
 
-INDEX = CredentialIndex(
-    {
-        "jira": tenant(
-            credentials=[
-                {"name": "new", "token_sha256": sha256(TOKEN)},
-                {"name": "old", "token_sha256": sha256(OLD), "expires": datetime.fromtimestamp(NOW, UTC)},
-                {"name": "visible", "token_sha256": sha256(VISIBLE)},
-                {"name": "basic", "username": "okta", "password_sha256": sha256(PASSWORD)},
-            ]
-        ),
-        "confluence": tenant(
-            path="/scim/joc9aqnbjyhb/v2", credentials=[{"name": "other", "token_sha256": sha256(OTHER)}]
-        ),
-    }
-)
+TENANTS = {
+    "jira": tenant(
+        credentials=[
+            {"name": "new", "token_sha256": sha256(TOKEN)},
+            {"name": "old", "token_sha256": sha256(OLD), "expires": datetime.fromtimestamp(NOW, UTC)},
+            {"name": "visible", "token_sha256": sha256(VISIBLE)},
+            {"name": "basic", "username": "okta", "password_sha256": sha256(PASSWORD)},
+        ]
+    ),
+    "confluence": tenant(path="/scim/joc9aqnbjyhb/v2", credentials=[{"name": "other", "token_sha256": sha256(OTHER)}]),
+}
+INDEX = CredentialIndex(standings(Book(), TENANTS))
 
 
 def basic(text: str) -> str:
@@ -114,6 +113,18 @@ def test_a_credential_ends_to_the_moment(now: float, opens: bool) -> None:
 
     assert refused.value.reason is Reason.CREDENTIAL_EXPIRED
     assert found(f"Bearer {TOKEN}", now=now) == "new", "the one beside it goes on"
+
+
+@pytest.mark.parametrize("kind", ["rotated", "revoked"])
+def test_one_that_somebody_ended_is_refused_and_the_record_says_so(kind: Literal["rotated", "revoked"]) -> None:
+    end = End("jira", "new", kind, NOW, NOW, "anna")
+    index = CredentialIndex(standings(Book(ends={token_fingerprint(sha256(TOKEN)): end}), TENANTS))
+    fields = Fields((("Authorization", f"Bearer {TOKEN}"),))
+
+    assert index.find(fields, "jira", NOW - 1).name == "new"
+    with pytest.raises(Refusal) as refused:
+        index.find(fields, "jira", NOW)
+    assert (refused.value.reason, refused.value.note) == (Reason.CREDENTIAL_EXPIRED, f"new, {kind}")
 
 
 def test_no_note_holds_what_was_presented() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.exchange import Client
 from gateway.refusal import Reason, Refusal
-from gateway.stages.identity import Feeds, Identity, own_authorities
+from gateway.stages.identity import CredentialIndex, Feeds, Identity, own_authorities
+from gateway.state.credentials import Book, standings, token_fingerprint
 from gateway.state.failures import FREE_FAILURES, Failures
 from gateway.state.last_use import LastUse
 from gateway.wire.fields import Fields
@@ -30,7 +31,10 @@ class World:
         built = settings(tenants=tenants)
         self.last_use, self.now = LastUse(), 1000.0
         authorities = own_authorities(built, 8443)
-        self.stage = Identity(built, authorities, Feeds.of(built), Failures(), self.last_use, lambda: self.now)
+        credentials = CredentialIndex(standings(Book(), tenants))
+        self.stage = Identity(
+            built, authorities, Feeds.of(built), credentials, Failures(), self.last_use, lambda: self.now
+        )
 
     async def ask(self, token: str | None = TOKEN, target: str = PATH + "/Users", **changes: Any) -> Client:
         fields = [("Host", "scim.example.com"), *([("Authorization", f"Bearer {token}")] if token else [])]
@@ -54,7 +58,7 @@ async def test_a_client_is_known_by_path_and_token() -> None:
         "x=y",
     )
     assert client.public_base == f"https://scim.example.com{PATH}"
-    assert world.last_use.uses["jira", "okta-2027"].at == NOW
+    assert world.last_use.uses[token_fingerprint(sha256(TOKEN))].at == NOW
 
 
 @pytest.mark.parametrize(

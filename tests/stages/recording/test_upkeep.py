@@ -68,6 +68,20 @@ async def test_a_checkpoint_stands_for_all_that_is_on_record(tmp_path: Path) -> 
     assert (verdict.finding, verdict.checkpoints, verdict.proven_to) == (None, 1, 2)
 
 
+async def test_a_log_to_which_nothing_came_is_signed_up_to_its_end_whenever_it_is_looked_at(tmp_path: Path) -> None:
+    times = [1.0]
+    async with upkeep_of(tmp_path, now=lambda: times[0]) as (upkeep, journal):
+        never = upkeep.signed_at
+        await journal.append(LINE)
+        await upkeep.checkpoint()
+        signed = upkeep.signed_line, upkeep.signed_at
+        times[0] = 2.0
+        await upkeep.checkpoint()
+
+        assert (never, signed) == (None, (journal.link.sequence, 1.0))
+        assert (upkeep.signed_line, upkeep.signed_at) == (journal.link.sequence, 2.0)
+
+
 async def test_a_checkpoint_is_made_in_time_and_at_a_rotation_and_only_when_lines_came(tmp_path: Path) -> None:
     seconds = [0.0]
     rotation = Rotation(max_bytes=500)
