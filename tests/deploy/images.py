@@ -89,7 +89,7 @@ class Container:
 def run_once(image: Image, place: Path, mounts: Mapping[str, Path], *words: str) -> subprocess.CompletedProcess[str]:
     """A container that ends by itself; `words` in place of the image's entry point."""
     bundle = _bundle(image, place, mounts, words, {})
-    return _said((*_runc(), "run", "--bundle", str(bundle), place.name))
+    return _said((*_runc(), "run", "--bundle", str(bundle), _name(place)))
 
 
 @contextmanager
@@ -103,15 +103,20 @@ def running(
     """A container of the image's entry point with its own command, or another, until the block ends."""
     words = (*image.config["Entrypoint"], *(command or image.config["Cmd"]))
     bundle = _bundle(image, place, mounts, words, environment or {})
-    said = place / "said"
+    name, said = _name(place), place / "said"
     with said.open("wb") as output:
-        run = (*_runc(), "run", "--bundle", str(bundle), place.name)
+        run = (*_runc(), "run", "--bundle", str(bundle), name)
         process = subprocess.Popen(run, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        yield Container(place.name, process, said)
+        yield Container(name, process, said)
     finally:
-        _said((*_runc(), "delete", "--force", place.name))
+        _said((*_runc(), "delete", "--force", name))
         process.wait(STOP_SECONDS)
+
+
+def _name(place: Path) -> str:
+    """Names of control groups are the whole machine's, and another run of the tests may go on beside this one."""
+    return f"scim-gateway-tests-{os.getpid()}-{place.name}"
 
 
 def _bundle(
