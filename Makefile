@@ -70,6 +70,7 @@ lock:
 	$(LOCK) --no-emit-package scim-gateway pyproject.toml -o requirements/run.txt
 	$(LOCK) --no-emit-package scim-gateway --extra demo pyproject.toml -o requirements/demo.txt
 	$(LOCK) --no-emit-package scim-gateway --extra dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) requirements/tls-grader.in -o requirements/tls-grader.txt
 	$(LOCK) requirements/bench.in -o requirements/bench.txt
 	$(LOCK) requirements/fuzz.in -o requirements/fuzz.txt

@@ -23,6 +23,7 @@ COMMANDS = {
     "doctor": "tests the whole chain as a client meets it, and says what to mend",
     "guard": "shows what is held, decides on it, and reports on it",
     "audit": "proves the audit log, searches it, and reports from it",
+    "health": "asks a gateway how it is, for a container's health check",
 }
 
 

@@ -6,8 +6,8 @@ Everything is in memory and ends with the process.
 
     python -m gateway.rehearsal.application_process --path /scim/demotenant01/v2
 
-reads the secret from SCIM_APPLICATION_TOKEN, or from the first line of standard input (then it ends
-with standard input, so it never outlives the process that started it), and prints one JSON line.
+reads the secret from --token-file, from SCIM_APPLICATION_TOKEN, or from the first line of standard input (then it
+ends with standard input, so it never outlives the process that started it), and prints one JSON line.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -79,28 +80,48 @@ def main() -> None:
     """Serves until it is signalled, or until standard input ends if the secret came from there."""
     parser = argparse.ArgumentParser(prog="application_process", description="An embedded SCIM application.")
     parser.add_argument("--path", default="/scim/demotenant01/v2", help="where it lives; ends in /v2")
-    parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; 0 is any free one")
+    parser.add_argument("--host", default=HOST, help="the host's own name or address that it is called by")
+    parser.add_argument("--port", type=int, default=0, help="the port; 0 is any free one")
+    parser.add_argument("--token-file", type=Path, help="a file that holds the secret")
     arguments = parser.parse_args()
+    host = arguments.host
     if not arguments.path.endswith("/v2"):
         parser.error("--path must end in /v2")
     token = os.environ.get(TOKEN_VARIABLE, "")
+    if arguments.token_file:
+        token = _secret_in(parser, arguments.token_file)
     from_stdin = not token
     token = token or sys.stdin.readline().strip()
     if not token:
-        parser.error(f"give the secret in {TOKEN_VARIABLE}, or as the first line of standard input")
+        parser.error(f"give the secret in a --token-file, in {TOKEN_VARIABLE}, or as the first line of standard input")
 
-    with socket.create_server((HOST, arguments.port)) as listener:
+    with _listener(parser, host, arguments.port) as listener:
         port = listener.getsockname()[1]
-        application = like_kantega(_scim_application(), path=arguments.path, token=token, authority=f"{HOST}:{port}")
+        application = like_kantega(_scim_application(), path=arguments.path, token=token, authority=f"{host}:{port}")
         config = uvicorn.Config(
             application, lifespan="off", access_log=False, log_level="warning", timeout_keep_alive=30
         )
         server = uvicorn.Server(config)
         if from_stdin:
             threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
-        sys.stdout.write(json.dumps({"url": f"http://{HOST}:{port}{arguments.path}", "port": port}) + "\n")
+        sys.stdout.write(json.dumps({"url": f"http://{host}:{port}{arguments.path}", "port": port}) + "\n")
         sys.stdout.flush()  # the listener queues what calls before the loop below runs
         server.run(sockets=[listener])
+
+
+def _secret_in(parser: argparse.ArgumentParser, file: Path) -> str:
+    try:
+        secret = file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        parser.error(f"--token-file {file} cannot be read: {error}")
+    return secret or parser.error(f"--token-file {file} is empty")
+
+
+def _listener(parser: argparse.ArgumentParser, host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except (OSError, OverflowError) as error:
+        parser.error(f"{host}:{port} cannot be listened on: {error}")
 
 
 def _stop_at_end_of_input(server: uvicorn.Server) -> None:

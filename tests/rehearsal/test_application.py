@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -74,6 +76,44 @@ async def test_a_start_that_fails_says_so() -> None:
         with pytest.raises(ApplicationFailed, match="ended at its start"):
             async with embedded_application(path=APPLICATION_PATH, token=APPLICATION_TOKEN, port=port):
                 pass
+
+
+def started(*words: str) -> subprocess.Popen[str]:
+    command = (sys.executable, "-m", "gateway.rehearsal.application_process", *words)
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+async def test_it_can_be_called_by_another_name_and_take_its_secret_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{APPLICATION_TOKEN}\n")
+    with started("--host", "127.0.0.2", "--token-file", str(file)) as process:
+        assert process.stdout is not None
+        greeting = json.loads(process.stdout.readline())
+        found = await ask(Application(greeting["url"], greeting["port"], APPLICATION_TOKEN), "GET", "/Users")
+        process.terminate()
+
+    assert greeting["url"].startswith("http://127.0.0.2:")
+    assert found["totalResults"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--token-file", "/nowhere/secret"), "--token-file /nowhere/secret cannot be read"),
+        (("--token-file", "/dev/null"), "--token-file /dev/null is empty"),
+        (("--host", "192.0.2.1", "--token-file", __file__), "192.0.2.1:0 cannot be listened on"),
+        (("--port", "99999", "--token-file", __file__), "127.0.0.1:99999 cannot be listened on"),
+    ],
+)
+def test_what_it_cannot_start_with_is_said_without_a_traceback(words: tuple[str, ...], told: str) -> None:
+    with started(*words) as process:
+        _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 2
+    assert told in said
+    assert "Traceback" not in said
 
 
 PARENT = """
