@@ -153,7 +153,7 @@ def _sample(name: str, shared: Bench, seconds: int) -> Sample:
         sample |= {"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99)}
         took = patch_latencies(system, shared.programs, shared.directory, seconds)
         sample["patch_p99_ms"] = percentile(took, 0.99)
-        sample["fdatasync_p99_ms"] = percentile(syncs(shared.directory), 0.99)
+        sample["fdatasync_p99_ms"] = percentile(syncs(shared.directory, seconds), 0.99)
     return sample
 
 
