@@ -203,9 +203,7 @@ class Listener:
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if listen.proxy_protocol == "required":
-                announced = await receive_header(accepted, listen.handshake_seconds)
-                if announced.address == address:  # as HAProxy says it of itself in version 1
-                    announced = Announced(None)
+                announced = await self._hear_whom(accepted, address)
                 self._note_announced(announced)
             map_next_buffers_apart()
             await loop.connect_accepted_socket(
@@ -227,6 +225,18 @@ class Listener:
         except asyncio.CancelledError:
             accepted.close()
             raise
+
+    async def _hear_whom(self, accepted: socket.socket, address: str) -> Announced:
+        """Whom the proxy at an address announces.
+
+        Raises:
+            HeaderRefused: nobody that can be believed; a reload may have come since the address was let in.
+            OSError: the connection is over.
+        """
+        if address not in self._server.proxies:
+            raise HeaderRefused("proxy-untrusted")
+        announced = await receive_header(accepted, self._server.listen.handshake_seconds)
+        return Announced(None) if announced.address == address else announced  # HAProxy of itself, in version 1
 
     def _note_announced(self, announced: Announced) -> None:
         self.proxy_headers["proxied" if announced.address else "local"] += 1

@@ -21,7 +21,8 @@ ForwardedHeader = Literal["none", "x-forwarded-for", "forwarded"]
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
 _PAIR = rf'{_WORD}=(?:{_WORD}|"(?:[^"\\]|\\.)*")'
-_ELEMENT = re.compile(rf"(?:{_PAIR})?(?:[ \t]*;[ \t]*(?:{_PAIR})?)*")  # RFC 7239 section 4
+# RFC 7239 section 4. SECURITY: nothing is taken back (*+); else there are exponentially many ways to read ";  ;  ;@".
+_ELEMENT = re.compile(rf"(?:{_PAIR})?+(?:[ \t]*+;[ \t]*+(?:{_PAIR})?+)*+")
 _NODE = re.compile(r"([0-9.]+|\[[0-9A-Fa-f:.]+:[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?")
 _FORWARDED_NODE = re.compile(r"([0-9.]+|\[[0-9A-Fa-f:.]+:[0-9A-Fa-f:.]*\])(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?")
 

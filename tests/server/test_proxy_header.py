@@ -267,3 +267,18 @@ async def test_a_reload_changes_who_is_trusted(tmp_path: Path) -> None:
 
         assert b"200 OK" in await asyncio.to_thread(visit, it, V1)
         assert it.listener.proxy_headers == {"proxy-untrusted": 1, "proxied": 1}
+
+
+async def test_whoever_was_let_in_before_a_reload_announces_nobody_after_it(tmp_path: Path) -> None:
+    async with served(tmp_path, None, max_handshakes=1, trusted_proxies=["10.0.0.5"]) as it:
+        with (
+            socket.create_connection(("127.0.0.1", it.listener.port)),  # has the only place for a handshake
+            socket.create_connection(("127.0.0.1", it.listener.port)) as waiting,
+        ):
+            await until(lambda: it.listener.handshakes_in_flight == 1)
+            await asyncio.sleep(0.05)  # the other one is let in, and waits for the place
+            it.server.use(it.server.listen.model_copy(update={"proxy_protocol": "required"}))
+            waiting.sendall(V1)
+            await until(lambda: it.listener.proxy_headers)
+
+    assert it.listener.proxy_headers == {"proxy-untrusted": 1}

@@ -140,6 +140,23 @@ def test_no_value_takes_long(piece: str) -> None:
     assert time.perf_counter() - began < 0.1
 
 
+@pytest.mark.parametrize("piece", [";  ", "  ;", "a=b;  ", " ; a=b", 'a="b";  ', "a", 'a="\\'])
+@pytest.mark.parametrize("end", ["@", '"', "=", ""])
+def test_no_element_can_be_read_in_many_ways(piece: str, end: str) -> None:
+    element = (piece * MAX_ELEMENT_CHARACTERS)[: MAX_ELEMENT_CHARACTERS - 1] + end
+    began = time.perf_counter()
+    caller("forwarded", element)
+
+    assert time.perf_counter() - began < 0.1
+
+
+@pytest.mark.parametrize(
+    "element", ["for=203.0.113.9 ; host=a", ";;for=203.0.113.9;", 'proto="https"; for=203.0.113.9']
+)
+def test_blanks_and_empty_pairs_are_allowed_where_the_rfc_has_them(element: str) -> None:
+    assert caller("forwarded", element) == "203.0.113.9"
+
+
 @given(
     written=st.text(alphabet='0123456789abcdef.:,;="\\[] _for%', max_size=80),
     client=st.ip_addresses().map(str).filter(lambda address: address not in PROXIES and "ffff" not in address),
