@@ -157,7 +157,7 @@ class Instance:
                 for task in running:
                     task.cancel()
             await self.recording.flush(at_end=True)
-            await self.recording.notice("stop")
+            await self.recording.tell("stop")
             await self.upkeep.checkpoint()
             log.info("stopped")
 
@@ -167,7 +167,7 @@ class Instance:
         try:
             await self._open(stack)
         except (OSError, ValueError) as error:
-            await self.recording.notice("start-failed", why=getattr(error, "strerror", None) or str(error))
+            await self.recording.tell("start-failed", why=getattr(error, "strerror", None) or str(error))
             raise
 
     async def _open(self, stack: AsyncExitStack) -> None:
@@ -253,7 +253,7 @@ class Instance:
         while True:
             change = await self._transitions.get()
             self.metrics.observe_transition(change.tenant_name, change.node, change.after)
-            await self.recording.notice(
+            await self.recording.tell(
                 "node-state",
                 tenant=change.tenant_name,
                 node=change.node,
@@ -332,7 +332,7 @@ class Instance:
         self.reload_problem = why
         self.metrics.gauges.reload_succeeded.set(0)
         log.error("the new settings are refused and the old ones kept: %s", why)
-        await self.recording.notice("reload-refused", why=why)
+        await self.recording.tell("reload-refused", why=why)
 
     def _note_settings_in_use(self) -> None:
         self.reload_problem, self.settings_digest, self.settings_since = "", digest(self.settings), time.time()

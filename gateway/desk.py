@@ -184,7 +184,7 @@ class Desk:
             "attempts": event.attempts,
             "request": event.request_id,
         }
-        await self._instance.recording.notice(event.kind, tenant=event.tenant_name, **details)
+        await self._instance.recording.tell(event.kind, tenant=event.tenant_name, **details)
         self._announce(event.kind, event.tenant_name, {**details, "text": said})
 
     async def let_go(self) -> None:

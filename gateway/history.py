@@ -38,7 +38,7 @@ _Told: TypeAlias = "dict[str, str | tuple[str, ...]]"
 async def note_start(recording: Recording, settings: Settings, name: str, version: str) -> None:
     """The gateway starts, with these settings and credentials; `name` is the settings' digest."""
     credentials = tuple(_told(known) for known in credentials_of(settings))
-    await recording.notice("start", version=version, settings=name, credentials=credentials)
+    await recording.tell("start", version=version, settings=name, credentials=credentials)
     await _note_credentials(recording, settings)
 
 
@@ -48,7 +48,7 @@ async def note_reload(recording: Recording, old: Settings, new: Settings, name: 
         {key: value for key, value in asdict(difference).items() if value is not None}
         for difference in differences(old, new)
     )
-    await recording.notice("reload", settings=name, changes=changes)
+    await recording.tell("reload", settings=name, changes=changes)
     await _note_credentials(recording, new)
 
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.audit.records import read_record
 from gateway.journal.disk import Disk
 from gateway.journal.interrupted import Intent, interrupted
 from gateway.journal.locks import DirectoryInUse, exclusive, is_held
@@ -51,7 +52,8 @@ class LogFiles:
         self.directory = directory
         self.incidents: deque[Incident] = deque(maxlen=_MAX_INCIDENTS)  # for whoever puts them on record
         with ExitStack() as stack:
-            self._lock = stack.enter_context(exclusive(directory))
+            self._holding = stack.enter_context(ExitStack())
+            self._lock = self._holding.enter_context(exclusive(directory))
             self._reserve = Reserve(directory, disk)
             stack.callback(self._reserve.close)
             self._reserve.open()
@@ -66,6 +68,7 @@ class LogFiles:
     def close(self) -> None:
         """Let the directory go."""
         self._stack.close()
+        self._holding.close()
 
     @property
     def segments(self) -> Segments:
@@ -96,9 +99,16 @@ class LogFiles:
 
     def _note_taken_over(self) -> None:
         self._note("audit-reserve-taken-over", lines=len(self._reserve.lines))
+        self._reserve.lines = ()
+        self._clear_reserve_if_taken_over()
+
+    def _clear_reserve_if_taken_over(self) -> None:
+        """Before other files of the log follow: what it still held then would not be found there after a crash."""
+        if self._reserve.lines:
+            return
         try:
             self._reserve.clear()
-        except OSError as error:  # here they are forgotten, and after a crash they are found in the log
+        except OSError as error:
             log.error("the reserve cannot be cleared: %s", _said(error))  # noqa: TRY400 - says all
 
     def _forget_what_was_taken_over(self) -> None:
@@ -106,7 +116,10 @@ class LogFiles:
         if not self._reserve.lines:
             return
         recent = b"".join([path.read_bytes() for path in segment_paths(self.directory)[-_RECENT_SEGMENTS:]])
-        self._reserve.lines = tuple([line for line in self._reserve.lines if line[1:-2] not in recent])
+        missing = tuple([line for line in self._reserve.lines if line[1:-2] not in recent])
+        self._reserve.lines = tuple([line for line in missing if _is_ours(line)])
+        if strange := len(missing) - len(self._reserve.lines):
+            self._note("audit-reserve-changed", lines=strange)
 
     def _be_there(self, changed: str) -> None:
         """Before a segment begins: come back into a directory, or to a reserve, that was removed or moved away.
@@ -116,19 +129,33 @@ class LogFiles:
         """
         if not is_held(self._lock, self.directory):
             log.critical("%s is gone: the audit log goes on in a new directory of that name", self.directory)
-            try:
-                self._lock = self._stack.enter_context(exclusive(self.directory))
-            except DirectoryInUse as error:
-                raise OSError(errno.EBUSY, str(error)) from error
+            self._hold_again()
             self._note("audit-directory-vanished", directory=str(self.directory))
         elif changed:
             self._note("audit-file-changed", file=changed)
         self._reserve.be_there()
+        self._clear_reserve_if_taken_over()
+
+    def _hold_again(self) -> None:
+        """Hold what has the name now, and let go what has another: it may come back."""
+        with ExitStack() as holding:
+            try:
+                self._lock = holding.enter_context(exclusive(self.directory))
+            except DirectoryInUse as error:
+                raise OSError(errno.EBUSY, str(error)) from error
+            self._holding.close()
+            self._holding = holding.pop_all()
 
     def _note(self, kind: str, **details: str | int) -> None:
         incident = Incident(kind, details)
         if incident not in self.incidents:  # it may take many attempts to make a new file
             self.incidents.append(incident)
+
+
+def _is_ours(line: bytes) -> bool:
+    """Whether a line of the reserve may go into the chain: what somebody else put there would make it unreadable."""
+    record = read_record(line)
+    return record is not None and "event" in record and "seq" not in record
 
 
 def _said(error: OSError) -> str:

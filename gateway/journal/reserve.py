@@ -89,7 +89,7 @@ class Reserve:
             OSError: they may still be there.
         """
         self.lines, self._used_bytes = (), 0
-        if self._dirty_bytes:
+        if self._dirty_bytes and self._descriptor is not None:
             self._overwrite(b"")
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ def test_every_key_that_the_code_writes_is_in_the_schema() -> None:
 
 def test_every_notice_has_a_row() -> None:
     sources = "".join(file.read_text("utf-8") for file in sorted((ROOT / "gateway").rglob("*.py")))
-    written = set(re.findall(r'(?:\.notice|\._note)\(\s*"([a-z-]+)"', sources))
+    written = set(re.findall(r'(?:\.notice|\.tell|\._note)\(\s*"([a-z-]+)"', sources))
 
     assert written >= {"start", "stop", "reload", "segment-deleted", "audit-file-changed"}
     assert written <= first_cells("Notices")

@@ -77,6 +77,53 @@ def test_a_crash_between_the_log_and_the_reserve_doubles_nothing(tmp_path: Path)
     assert events(tmp_path) == ["", "outcome", "", "", ""]
 
 
+def test_what_was_taken_over_comes_back_however_many_files_follow_on_no_account(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    files = opened(tmp_path, disk)
+    disk.free_bytes = 0
+    assert files.append([ACT], [ACT])
+    disk.free_bytes, disk.failing = None, {"write_at"}
+    assert files.append([LINE]) is None, "and a crash before the reserve is cleared"
+    files.close()
+    for _ in range(3):
+        files = LogFiles(tmp_path, rotation=Rotation(max_bytes=1), disk=FailingDisk(), instance="gw-1")
+        assert files.append([LINE]) is None
+        files.close()
+
+    assert events(tmp_path) == ["outcome", "", "", "", ""]
+
+
+def test_a_reserve_that_could_not_be_cleared_is_before_other_files_follow(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    files = LogFiles(tmp_path, rotation=Rotation(max_bytes=1), disk=disk, instance="gw-1")
+    disk.free_bytes = 0
+    assert files.append([ACT], [ACT])
+    disk.free_bytes, disk.failing = None, {"write_at"}
+    assert files.append([LINE]) is None
+    disk.failing = set()
+    for _ in range(3):
+        assert files.append([LINE]) is None
+    files.close()
+    files = opened(tmp_path)
+    assert files.append([LINE]) is None
+    files.close()
+
+    assert events(tmp_path).count("outcome") == 1
+
+
+@pytest.mark.parametrize("strange", [b"garbage\n", b"[1]\n", b'{"seq":4,"event":"outcome"}\n', b'{"a":1}\n'])
+def test_what_somebody_put_into_the_reserve_does_not_get_into_the_chain(tmp_path: Path, strange: bytes) -> None:
+    opened(tmp_path).close()
+    with (tmp_path / "reserve").open("r+b") as file:
+        file.write(ACT + strange)
+    files = opened(tmp_path)
+    assert files.append([LINE]) is None
+    files.close()
+
+    assert events(tmp_path) == ["outcome", ""]
+    assert files.incidents[0] == Incident("audit-reserve-changed", {"lines": 1})
+
+
 def test_where_the_reserve_fails_too_nothing_is_said_to_be_kept(tmp_path: Path) -> None:
     disk = FailingDisk()
     files = opened(tmp_path, disk)
@@ -127,6 +174,22 @@ def test_a_directory_that_vanished_is_made_anew_and_held_and_the_numbers_go_on(
     assert finding
     assert finding.why.startswith("lines 1 to 2 are missing")
     with exclusive(directory):
+        pass
+
+
+def test_a_directory_that_was_moved_away_may_come_back(tmp_path: Path) -> None:
+    directory = tmp_path / "audit"
+    files = opened(directory)
+    assert files.append([LINE]) is None
+    directory.rename(tmp_path / "first")
+    assert files.append([LINE]) is None
+    directory.rename(tmp_path / "second")
+    (tmp_path / "first").rename(directory)
+    assert files.append([LINE]) is None
+    files.close()
+
+    assert sequences(directory) == [1, 2, 5, 6]
+    with exclusive(directory), exclusive(tmp_path / "second"):
         pass
 
 

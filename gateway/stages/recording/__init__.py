@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from gateway.audit import lines
-from gateway.exchange import Trail, Unparsed
+from gateway.exchange import RequestId, Trail, Unparsed
 from gateway.journal import Incident, Journal, JournalUnavailable
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
@@ -23,8 +23,6 @@ __all__ = ["Recording"]
 
 access_log = logging.getLogger("gateway.access")
 log = logging.getLogger(__name__)
-
-_TOLD_AGAIN = ("suppressed", "notice", "interrupted")  # whoever tells of these sees that it failed
 
 
 class Recording:
@@ -48,6 +46,7 @@ class Recording:
         self._now, self._clock = now, clock  # Unix seconds; monotonic seconds
         self._strangers = Strangers(began_at=clock())
         self._unrecorded: Counter[str] = Counter()  # events that could not be written, until a notice tells of them
+        self._owed: set[RequestId] = set()  # writes whose outcome could not be recorded, until their answer is settled
         self._late = Late()
         self._incidents: deque[Incident] = deque()  # of the log itself
 
@@ -74,7 +73,15 @@ class Recording:
         elif self.on_failure == "serve-reads" and not (trail.operation and trail.operation.writes):
             await self._try_append(event, await self._outcome_line(trail))
         else:
+            await self._must_append_outcome(event, trail)
+
+    async def _must_append_outcome(self, event: str, trail: Trail) -> None:
+        try:
             await self._must_append(event, await self._outcome_line(trail), vital=_is_of_an_act(trail))
+        except Refusal:
+            if trail.operation is not None and trail.operation.writes:
+                self._owed.add(trail.request.id)  # its intent may be on record, even if it is only so later
+            raise
 
     async def _outcome_line(self, trail: Trail) -> bytes:
         now, repeat, put_off = self._now(), None, is_put_off(trail)
@@ -85,8 +92,10 @@ class Recording:
     def observe(self, trail: Trail) -> None:
         """Metrics and log of a request, once its answer is settled. Strangers are in the log as in the audit log."""
         self._metrics.observe(trail)
-        if trail.reason is Reason.RECORD_UNAVAILABLE and _is_of_an_act(trail):
-            self._late.add(lines.outcome_line(trail, now=self._now(), instance=self.instance))
+        if self._owed and trail.request.id in self._owed:
+            self._owed.discard(trail.request.id)
+            if self._late.add(lines.outcome_line(trail, now=self._now(), instance=self.instance)):
+                self._unrecorded["outcome"] -= 1
         if trail.client:
             _log_access(trail)
 
@@ -122,14 +131,19 @@ class Recording:
         await self._try_append("connection", line)
 
     async def notice(self, kind: str, **details: lines.Value) -> bool:
-        """Something about the gateway itself: start, stop, reload. Whether it is on record; a failure is logged."""
+        """Something about the gateway that shall happen once it is on record. Whether it is; a failure is logged."""
         line = lines.notice_line(kind, details, now=self._now(), instance=self.instance)
-        return await self._try_append("notice", line)
+        return await self._succeeds("notice", line)
 
-    async def note_interrupted(self, intent: Mapping[str, lines.Value]) -> bool:
-        """A write was under way when the last run ended. Whether it is on record; if not, the next start tells it."""
+    async def tell(self, kind: str, **details: lines.Value) -> None:
+        """Something about the gateway that has happened: start, stop, reload. On record now, or once it can be."""
+        line = lines.notice_line(kind, details, now=self._now(), instance=self.instance)
+        await self._append_some_time("notice", line)
+
+    async def tell_interrupted(self, intent: Mapping[str, lines.Value]) -> None:
+        """A write was under way when the last run ended. On record now, or once it can be."""
         line = lines.interrupted_line(intent, now=self._now(), instance=self.instance)
-        return await self._try_append("interrupted", line)
+        await self._append_some_time("interrupted", line)
 
     async def flush(self, *, at_end: bool = False) -> None:
         """Put on record what waits for it; to be called every second or so, and at the end.
@@ -137,7 +151,7 @@ class Recording:
         That is the counts of strangers, once their minute is over, and after a failure what was lost by it: so the
         audit log is found to work again, and /readyz to say so, although nobody calls.
         """
-        if self._journal.problem is not None or self._unrecorded:
+        if self._journal.problem is not None or +self._unrecorded or self._late:
             await self._tell_of_the_unrecorded()
         await self._tell_of_incidents()
         now = self._clock()
@@ -148,22 +162,20 @@ class Recording:
 
     async def _tell_suppressed(self, origin: str, count: int) -> None:
         line = lines.suppressed_line(origin, count, now=self._now(), instance=self.instance)
-        if not await self._try_append("suppressed", line):
+        if not await self._succeeds("suppressed", line):
             self._strangers.add_suppressed(origin, count)
 
     async def _tell_of_the_unrecorded(self) -> None:
-        await self._tell_late_outcomes()
+        await self._tell_what_is_late()
         told = +self._unrecorded
         if await self.notice("audit-recovered", unrecorded=told):
             self._unrecorded -= told
 
-    async def _tell_late_outcomes(self) -> None:
+    async def _tell_what_is_late(self) -> None:
         late = self._late.take()
         for line, failed in zip(late, await asyncio.gather(*map(self._fails_again, late)), strict=True):
-            if failed:
-                self._late.add(line)
-            else:
-                self._unrecorded["outcome"] -= 1
+            if failed and not self._late.add(line):
+                self._unrecorded["outcome"] += 1
 
     async def _fails_again(self, line: bytes) -> bool:
         try:
@@ -182,9 +194,18 @@ class Recording:
         try:
             await self._append(event, line, vital=vital)
         except JournalUnavailable as error:
+            self._unrecorded[event] += 1
             raise Refusal(Reason.RECORD_UNAVAILABLE, note=str(error)) from error
 
-    async def _try_append(self, event: str, line: bytes) -> bool:
+    async def _try_append(self, event: str, line: bytes) -> None:
+        if not await self._succeeds(event, line):
+            self._unrecorded[event] += 1
+
+    async def _append_some_time(self, event: str, line: bytes) -> None:
+        if not await self._succeeds(event, line) and not self._late.add(line):
+            self._unrecorded[event] += 1
+
+    async def _succeeds(self, event: str, line: bytes) -> bool:
         try:
             await self._append(event, line)
         except JournalUnavailable:
@@ -199,8 +220,6 @@ class Recording:
             written, self.recorded_at = True, self._now()
         except JournalUnavailable as error:
             log.error("not on record: one %s; the audit log cannot be written: %s", event, error)  # noqa: TRY400 - says all
-            if event not in _TOLD_AGAIN:
-                self._unrecorded[event] += 1
             raise
         finally:
             self._metrics.observe_record(event, written=written, seconds=self._clock() - started)

@@ -67,7 +67,7 @@ class Upkeep:
     async def note_what_was_found(self) -> None:
         """What the last run left goes on record: half a line, a chain that was tampered with, writes without an end."""
         for torn in self._journal.torn:
-            await self._recording.notice(
+            await self._recording.tell(
                 "torn-line-set-aside",
                 segment=torn.segment.name,
                 set_aside=torn.set_aside.name,
@@ -75,12 +75,12 @@ class Upkeep:
             )
         if (broken := self._journal.broken) is not None:
             log.critical("the audit log was tampered with: %s", broken.why, extra={"line": broken.sequence})
-            await self._recording.notice(
+            await self._recording.tell(
                 "audit-log-tampered", looks_like=broken.kind.value, line=broken.sequence, why=broken.why
             )
         for intent in self._journal.interrupted:
             log.warning("a write was interrupted when the gateway ended", extra={"request": intent.get("request")})
-            await self._recording.note_interrupted(intent)
+            await self._recording.tell_interrupted(intent)
 
     async def run(self) -> None:
         """Go on until cancelled."""

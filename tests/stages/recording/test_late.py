@@ -17,4 +17,5 @@ def test_memory_is_bounded_and_its_room_is_free_again() -> None:
     for _ in range(2):
         for _ in range(9):
             late.add(line)
-        assert late.take() == (line,) * 4
+        assert not late.add(line)
+        assert (len(late), late.take()) == (4, (line,) * 4)

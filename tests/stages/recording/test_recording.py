@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +18,7 @@ from gateway.stages.recording import Recording
 from gateway.stages.reply import present_refusal
 from tests import worlds
 from tests.audit import trails
-from tests.journal.disks import FailingDisk, content
+from tests.journal.disks import CountingDisk, FailingDisk, content
 
 
 class Scene:
@@ -246,7 +247,7 @@ async def test_the_outcome_of_an_act_that_nothing_could_keep_is_told_late_with_w
     assert (notice["notice"], notice["details"]) == ("audit-recovered", {"unrecorded": {}})
 
 
-async def test_a_write_that_never_left_is_not_told_late(scene: Scene) -> None:
+async def test_a_write_that_never_left_is_told_late_for_its_intent_may_be_there(scene: Scene) -> None:
     trail = never_left()
     scene.break_disk()
     with pytest.raises(Refusal) as refused:
@@ -256,7 +257,55 @@ async def test_a_write_that_never_left_is_not_told_late(scene: Scene) -> None:
     scene.mend_disk()
     await scene.recording.flush()
 
-    assert scene.events() == ["notice"]
+    assert [(line["event"], line.get("outcome")) for line in scene.lines()] == [
+        ("outcome", "not-executed"),
+        ("notice", None),
+    ]
+
+
+async def test_a_read_that_could_not_be_recorded_is_counted_and_not_told(scene: Scene) -> None:
+    scene.break_disk()
+    with pytest.raises(Refusal):
+        await scene.recording.record_outcome(trails.served())
+    scene.recording.observe(trails.served())
+    scene.mend_disk()
+    await scene.recording.flush()
+
+    assert [line["details"] for line in scene.lines()] == [{"unrecorded": {"outcome": 1}}]
+
+
+async def test_what_is_late_is_told_even_where_nothing_else_is_wrong_any_more(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    async with Journal(tmp_path, disk=disk, time_limit_seconds=0.1) as journal, asyncio.TaskGroup() as tasks:
+        scene = Scene(journal, disk)
+        trail = act()
+        await scene.recording.record_intent(trail)
+        disk.slow.clear()
+        other = tasks.create_task(scene.recording.notice("anything"))  # the disk hangs with it
+        await asyncio.sleep(0)
+        with pytest.raises(Refusal) as refused:
+            await scene.recording.record_outcome(trail)
+        trail.refusal = refused.value
+        scene.recording.observe(trail)
+        await other
+        flushing = tasks.create_task(scene.recording.flush())
+        await asyncio.sleep(0.12)  # the late line has waited in vain, and the notice waits
+        disk.slow.set()
+        await flushing
+        await scene.recording.flush(at_end=True)
+
+        assert scene.events().count("outcome") == 1
+
+
+async def test_what_has_happened_is_told_late_and_what_shall_happen_is_not(scene: Scene) -> None:
+    scene.break_disk()
+    await scene.recording.tell("reload", settings="new")
+    await scene.recording.tell_interrupted({"request": "req-0"})
+    assert not await scene.recording.notice("guard-decision")
+    scene.mend_disk()
+    await scene.recording.flush()
+
+    assert [line.get("notice", line["event"]) for line in scene.lines()] == ["reload", "interrupted", "audit-recovered"]
 
 
 async def test_what_befell_the_log_itself_is_on_record(scene: Scene) -> None:
