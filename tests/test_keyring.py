@@ -187,6 +187,19 @@ async def test_a_revoked_one_opens_nothing_whatever_the_settings_say_later(tmp_p
     assert answer == {"tenant": "jira", "name": "okta-2027", "is_in_settings": True}
 
 
+async def test_a_clock_that_goes_back_opens_no_revoked_one_before_or_after_a_restart(tmp_path: Path) -> None:
+    async with seat(tmp_path) as it:
+        await it.ask("token.revoke", name="okta-2027", yes=True)
+        it.now -= 3600
+        it.renew_pipeline()
+        before = it.lets_in(TOKEN)
+    async with seat(tmp_path, now=NOW - 3600) as it:
+        after = it.lets_in(TOKEN)
+
+        assert (before, after) == (None, None)
+        assert [one["state"] for one in (await it.ask("token.list"))["credentials"]] == ["revoked"]
+
+
 # On record ------------------------------------------------------------------------------------------
 
 
