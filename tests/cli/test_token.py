@@ -107,6 +107,7 @@ async def test_a_revocation_of_the_last_one_wants_yes(tmp_path: Path) -> None:
         assert "give --yes" in ran.stderr
         assert "okta-2027 of tenant jira opens nothing from now on." in sure.stdout
         assert "take its block out of there" in sure.stdout
+        assert "This holds for this instance: if there are several, repeat it at each" in sure.stdout
         assert "not on record" not in sure.stdout
         assert it.lets_in(TOKEN) is None
 
