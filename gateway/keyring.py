@@ -2,7 +2,7 @@
 
 A token is made by whoever asks; only its digest comes here, so no token crosses the socket or lies on this side. An
 act is on record, with the name of whoever did it, before it is on disk, and on disk before it is in effect; only a
-revocation takes effect although the disk fails.
+revocation takes effect although the audit log or the disk fails. What could not be put on record is owed to it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from gateway.state.credentials import (
     Book,
     End,
     NotPossible,
+    Owed,
     Standing,
     Wish,
     added,
@@ -43,6 +44,7 @@ DIGEST_CHARACTERS = 12  # of a token's, shown so that it can be found in a setti
 TICK_SECONDS = 1.0
 KEEP_USES_SECONDS = 60.0  # a kill forgets the last uses of so long
 Words = Mapping[str, object]
+Details = Mapping[str, str | int]  # of a notice
 
 _UNRECORDED = "nothing was changed: it must be on record first, and the audit log fails"
 
@@ -110,8 +112,7 @@ class Keyring:
             wish = self._wish(words, user, "name", None)
             book = self._possible(lambda: added(self.keeper.book, self._tenants, wish))
             told = {"credential": wish.name, "form": "token", "expires": _moment_shown(wish.expires_at)}
-            await self._record("credential-added", wish.tenant, user, told)
-            await self._keep(book, "credential-added", wish.tenant, told)
+            await self._do(book, "credential-added", _details(wish.tenant, user, told))
         return {"tenant": wish.tenant, "name": wish.name, "expires_at": wish.expires_at}
 
     async def rotate(self, words: Words, user: User) -> Words:
@@ -127,8 +128,7 @@ class Keyring:
                 "successor": wish.name,
                 "expires": _moment_shown(wish.expires_at),
             }
-            await self._record("credential-rotated", wish.tenant, user, told)
-            await self._keep(book, "credential-rotated", wish.tenant, told)
+            await self._do(book, "credential-rotated", _details(wish.tenant, user, told))
         made = {"tenant": wish.tenant, "name": wish.name, "expires_at": wish.expires_at}
         return {**made, "replaces": old_name, "replaced_ends_at": ends_at}
 
@@ -140,8 +140,7 @@ class Keyring:
             book = self._possible(lambda: extended(self.keeper.book, self._tenants, (tenant, name), overlap, now))
             ends_at = book.ends[self._named(tenant, name).fingerprint].ends_at
             told = {"credential": name, "ends": _moment_shown(ends_at)}
-            await self._record("credential-extended", tenant, user, told)
-            await self._keep(book, "credential-extended", tenant, told)
+            await self._do(book, "credential-extended", _details(tenant, user, told))
         return {"tenant": tenant, "name": name, "ends_at": ends_at}
 
     async def revoke(self, words: Words, user: User) -> Words:
@@ -153,14 +152,19 @@ class Keyring:
             sure = words.get("yes") is True
             book = self._possible(lambda: revoked(self.keeper.book, self._tenants, end, even_the_last=sure))
             was = self._named(tenant, name)
-            await self._record("credential-revoked", tenant, user, {"credential": name, "reason": end.reason})
+            details = _details(tenant, user, {"credential": name, "reason": end.reason})
+            # SECURITY: a leaked token must not go on reading because the disk is full (`serve-reads`).
+            is_on_record = await self._record("credential-revoked", details)
+            owed = () if is_on_record else (_owed("credential-revoked", details, now),)
             try:
-                await self.keeper.keep_in_any_case(book)
+                await self.keeper.keep_in_any_case(book, *owed)
             except CredentialsUnavailable as error:
-                raise ControlRefused(f"it is revoked, but a restart would forget it for now: {error}") from error
+                said = "it is revoked, but" if is_on_record else "it is revoked, but not on record yet, and"
+                raise ControlRefused(f"{said} a restart would forget it for now: {error}") from error
             finally:
                 self._put_in_effect()
-        return {"tenant": tenant, "name": name, "is_in_settings": was.is_in_settings}
+                _log(f"credential-revoked{'' if is_on_record else ', not on record yet,'}", details)
+        return {"tenant": tenant, "name": name, "is_in_settings": was.is_in_settings, "is_on_record": is_on_record}
 
     def _wish(self, words: Words, user: User, name_key: str, old_name: str | None) -> Wish:
         tenant, now = _must(words, "tenant"), self._now()
@@ -177,19 +181,51 @@ class Keyring:
         except NotPossible as error:
             raise ControlRefused(str(error)) from error
 
-    async def _record(self, kind: str, tenant: str, user: User, told: Mapping[str, str]) -> None:
-        if not await self._instance.recording.notice(kind, tenant=tenant, by=user.name, uid=user.uid, **told):
-            raise ControlRefused(_UNRECORDED)
-        log.warning("%s by %s: %s", kind, user.name, told["credential"], extra={"tenant": tenant, **told})
+    async def _do(self, book: Book, kind: str, details: Details) -> None:
+        """Put an act on record, on disk and in effect.
 
-    async def _keep(self, book: Book, kind: str, tenant: str, told: Mapping[str, str]) -> None:
+        Raises:
+            ControlRefused: it cannot be recorded or kept; nothing has changed, and the record says so, now or later.
+        """
+        failed = "credential-change-failed", {"change": kind, **details}
+        if self.keeper.owed and not await self._pay():  # it goes first, or it would seem to be about this act
+            raise ControlRefused(_UNRECORDED)
+        if not await self._record(kind, details):
+            await self._owe(*failed)  # a disk that is too slow may still take the line
+            raise ControlRefused(_UNRECORDED)
+        _log(kind, details)
         try:
             await self.keeper.keep(book)
         except CredentialsUnavailable as error:
-            log.error("nothing came of it: %s", error, extra={"tenant": tenant})  # noqa: TRY400 - says all
-            await self._instance.recording.notice("credential-change-failed", tenant=tenant, change=kind, **told)
-            raise ControlRefused(f"nothing was changed, and the record says so: {error}") from error
+            log.error("nothing came of it: %s", error, extra={"tenant": details["tenant"]})  # noqa: TRY400 - says all
+            if await self._instance.recording.notice(failed[0], **failed[1]):
+                raise ControlRefused(f"nothing was changed, and the record says so: {error}") from error
+            await self._owe(*failed)
+            raise ControlRefused(f"nothing was changed, and the record does not say so yet: {error}") from error
         self._put_in_effect()
+
+    async def _record(self, kind: str, details: Details) -> bool:
+        """Whether it is on record; not while others are owed to it, which go first."""
+        return not self.keeper.owed and await self._instance.recording.notice(kind, **details)
+
+    # What is owed to the record ---------------------------------------------------------------------
+
+    async def _owe(self, kind: str, details: Details) -> None:
+        try:
+            await self.keeper.keep_in_any_case(self.keeper.book, _owed(kind, details, self._now()))
+        except CredentialsUnavailable as error:
+            log.error("a kill would forget that %s is owed to the record: %s", kind, error)  # noqa: TRY400 - says all
+
+    async def _pay(self) -> bool:
+        """Put on record what is owed to it, oldest first; whether it is all there. To be called one by one."""
+        while owed := self.keeper.owed:
+            if not await self._instance.recording.notice(owed[0].kind, **owed[0].details):
+                return False
+            try:
+                await self.keeper.settle(owed[0])
+            except CredentialsUnavailable as error:
+                log.error("a kill would put %s on record once more: %s", owed[0].kind, error)  # noqa: TRY400 - says all
+        return True
 
     def _named(self, tenant: str, name: str) -> Standing:
         """One that an act has found."""
@@ -224,9 +260,12 @@ class Keyring:
             await self.tend()
 
     async def tend(self) -> None:
-        """Tell what has ended; keep when each was used last, and what could not be kept before."""
+        """Tell what has ended; keep when each was used last, and what could not be kept or recorded before."""
         try:
             self.look()
+            if self.keeper.owed:
+                async with self._one_by_one:
+                    await self._pay()
             now = self._now()
             if self.keeper.problem is not None or abs(now - self._kept_at) >= KEEP_USES_SECONDS:
                 self._kept_at = now
@@ -286,6 +325,18 @@ def _about(one: Standing, now: float) -> str | None:
         when = _moment_shown(one.end.ends_at)
         return f"the credential {one.name} of the settings opens nothing: {state} by {one.end.by}, {when}; remove it"
     return None
+
+
+def _details(tenant: str, user: User, told: Mapping[str, str]) -> Details:
+    return {"tenant": tenant, "by": user.name, "uid": user.uid, **told}
+
+
+def _owed(kind: str, details: Details, now: float) -> Owed:
+    return Owed(kind, {**details, "decided": _moment_shown(now)})  # for the line itself will be later
+
+
+def _log(kind: str, details: Details) -> None:
+    log.warning("%s by %s: %s", kind, details["by"], details["credential"], extra=dict(details))
 
 
 def _moment_shown(moment: float) -> str:

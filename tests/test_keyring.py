@@ -35,20 +35,26 @@ EXPIRY = "credential_expiry_timestamp_seconds"
 
 
 class Notices(Journal):
-    """Keeps what it is told in memory, unless it fails; `opened` is what opened the gateway when each line came."""
+    """Keeps what it is told in memory, unless it fails; too slow, it keeps a line and fails all the same.
+
+    `opened` is what opened the gateway when each line came.
+    """
 
     def __init__(self, seat: Seat) -> None:
         super().__init__(Path("/nonexistent"))
         self.lines: list[dict[str, Any]] = []
         self.opened: list[set[str]] = []
-        self.is_failing = False
+        self.is_failing = self.is_slow = False
+        self.fails_after: int | None = None  # so many lines
         self._seat = seat
 
     async def append(self, line: bytes, *, vital: bool = False) -> None:
-        if self.is_failing:
+        if self.is_failing or len(self.lines) == self.fails_after:
             raise JournalUnavailable("the disk is full")
         self.lines.append(json.loads(line))
         self.opened.append(self._seat.open_names())
+        if self.is_slow:
+            raise JournalUnavailable("the disk took longer than 5 s")
 
 
 @dataclass(slots=True)
@@ -184,7 +190,20 @@ async def test_a_revoked_one_opens_nothing_whatever_the_settings_say_later(tmp_p
         assert (shut, it.lets_in(TOKEN), it.lets_in("a-token")) == (None, None, "new")
     async with seat(tmp_path) as it:
         assert it.lets_in(TOKEN) is None
-    assert answer == {"tenant": "jira", "name": "okta-2027", "is_in_settings": True}
+    assert answer == {"tenant": "jira", "name": "okta-2027", "is_in_settings": True, "is_on_record": True}
+
+
+async def test_a_clock_that_goes_back_opens_no_revoked_one_before_or_after_a_restart(tmp_path: Path) -> None:
+    async with seat(tmp_path) as it:
+        await it.ask("token.revoke", name="okta-2027", yes=True)
+        it.now -= 3600
+        it.renew_pipeline()
+        before = it.lets_in(TOKEN)
+    async with seat(tmp_path, now=NOW - 3600) as it:
+        after = it.lets_in(TOKEN)
+
+        assert (before, after) == (None, None)
+        assert [one["state"] for one in (await it.ask("token.list"))["credentials"]] == ["revoked"]
 
 
 # On record ------------------------------------------------------------------------------------------
@@ -225,7 +244,6 @@ ACTS: list[tuple[str, dict[str, object]]] = [
         "token.rotate",
         {"name": "okta-2027", "token_sha256": sha256("a-token"), "expires_at": NOW + DAY, "overlap_seconds": DAY},
     ),
-    ("token.revoke", {"name": "okta-2027", "yes": True}),
 ]
 
 
@@ -242,7 +260,7 @@ async def test_what_cannot_be_put_on_record_does_not_happen(
         assert it.keyring.keeper.book.ends == {}
 
 
-@pytest.mark.parametrize(("command", "words"), ACTS[:2])
+@pytest.mark.parametrize(("command", "words"), ACTS)
 async def test_what_cannot_be_kept_does_not_happen_and_the_record_says_so(
     tmp_path: Path, command: str, words: dict[str, object]
 ) -> None:
@@ -264,6 +282,108 @@ async def test_a_revocation_takes_effect_although_it_cannot_be_kept(tmp_path: Pa
 
         assert said.startswith("it is revoked, but a restart would forget it for now")
         assert it.lets_in(TOKEN) is None
+
+
+# What is owed to the record -------------------------------------------------------------------------
+
+REVOKED_LATE = {
+    "notice": "credential-revoked", "tenant": "jira", "by": "anna", "uid": 1000, "credential": "okta-2027",
+    "reason": "leaked", "decided": "2027-01-15T08:00:00Z",
+}  # fmt: skip
+
+
+async def revoke_without_a_record(it: Seat) -> Mapping[str, Any]:
+    it.journal.is_failing = True
+    return await it.ask("token.revoke", name="okta-2027", reason="leaked", yes=True)
+
+
+async def test_a_revocation_that_cannot_be_recorded_takes_effect_and_is_recorded_later(tmp_path: Path) -> None:
+    async with seat(tmp_path) as it:
+        answer = await revoke_without_a_record(it)
+        shut = it.lets_in(TOKEN)
+        await it.keyring.tend()
+        it.journal.is_failing = False
+        it.now += 60
+        await it.keyring.tend()
+        await it.keyring.tend()
+
+        assert (answer["is_on_record"], shut) == (False, None)
+        assert it.notices() == [REVOKED_LATE]
+    async with seat(tmp_path) as it:
+        await it.keyring.tend()
+        assert it.notices() == []
+
+
+async def test_a_revocation_that_cannot_be_recorded_outlives_a_restart_and_is_recorded_after_it(
+    tmp_path: Path,
+) -> None:
+    async with seat(tmp_path) as it:
+        await revoke_without_a_record(it)
+    async with seat(tmp_path, NOW + 60) as it:
+        assert it.lets_in(TOKEN) is None
+        await it.keyring.tend()
+        assert it.notices() == [REVOKED_LATE]
+
+
+async def test_a_revocation_that_can_be_neither_recorded_nor_kept_takes_effect_and_is_both_later(
+    tmp_path: Path,
+) -> None:
+    async with seat(tmp_path) as it:
+        it.journal.is_failing = True
+        with no_file_grows_beyond(4096):
+            said = await it.refused("token.revoke", name="okta-2027", reason="leaked", yes=True)
+        shut = it.lets_in(TOKEN)
+        await it.keyring.tend()
+
+        assert said.startswith("it is revoked, but not on record yet, and a restart would forget it for now")
+        assert (shut, it.keyring.keeper.problem) == (None, None)
+    async with seat(tmp_path) as it:
+        assert it.lets_in(TOKEN) is None
+        await it.keyring.tend()
+        assert it.notices() == [REVOKED_LATE]
+
+
+@pytest.mark.parametrize(("command", "words"), ACTS)
+async def test_an_act_whose_line_may_still_have_landed_is_told_as_failed(
+    tmp_path: Path, command: str, words: dict[str, object]
+) -> None:
+    async with seat(tmp_path) as it:
+        it.journal.is_slow = True
+        await it.refused(command, **words)
+        it.journal.is_slow = False
+    async with seat(tmp_path) as again:
+        await again.keyring.tend()
+        landed, failed = it.notices()[0], again.notices()
+
+    change = landed.pop("notice")
+    assert failed == [
+        {"notice": "credential-change-failed", "change": change, **landed, "decided": "2027-01-15T08:00:00Z"}
+    ]
+
+
+async def test_what_is_owed_is_on_record_before_the_next_act(tmp_path: Path) -> None:
+    async with seat(tmp_path) as it:
+        it.journal.is_failing = True
+        await it.refused(ACTS[0][0], **ACTS[0][1])
+        await it.refused(ACTS[0][0], **ACTS[0][1])
+        it.journal.is_failing = False
+        await it.new()
+
+        assert [line["notice"] for line in it.notices()] == ["credential-change-failed", "credential-added"]
+
+
+async def test_a_failure_to_keep_that_cannot_be_recorded_is_recorded_later(tmp_path: Path) -> None:
+    async with seat(tmp_path) as it:
+        it.journal.fails_after = 1
+        with no_file_grows_beyond(4096):
+            said = await it.refused(ACTS[0][0], **ACTS[0][1])
+        it.journal.fails_after = None
+        await it.keyring.tend()
+
+        assert said.startswith("nothing was changed, and the record does not say so yet: the file of credentials")
+        assert [line["notice"] for line in it.notices()] == ["credential-added", "credential-change-failed"]
+    async with seat(tmp_path) as it:
+        assert it.open_names() == {"okta-2027"}
 
 
 # What is refused ------------------------------------------------------------------------------------

@@ -162,6 +162,11 @@ def revoke(  # noqa: PLR0913 - one argument an option
     click.echo(f"{text_of(answer, 'name')} of tenant {text_of(answer, 'tenant')} opens nothing from now on.")
     if answer.get("is_in_settings") is True:
         click.echo("It stays revoked whatever the settings file says; take its block out of there.")
+    click.echo(
+        "This holds for this instance: if there are several, repeat it at each, or take it out of the settings of all."
+    )
+    if answer.get("is_on_record") is False:
+        click.echo("It is not on record yet, for the audit log fails: the gateway puts it there as soon as it can.")
 
 
 @command.command(name="list", short_help="Shows every credential, and when it was used last.")

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.state.credentials.rows import RowUnreadable, read_rows, rows_of
-from gateway.state.credentials.values import Book
+from gateway.state.credentials.values import Book, Owed
 from gateway.state.last_use import LastUse
 from gateway.state.row_store import Holding, RowStore, StateUnavailable
 
@@ -41,6 +41,7 @@ class CredentialKeeper:
 
     def __init__(self, directory: Path, last_use: LastUse, now: Callable[[], float]) -> None:
         self.book = Book()  # what is in effect
+        self.owed: tuple[Owed, ...] = ()  # notices that are not on record yet, oldest first
         self.counts_since = now()  # Unix seconds: who has no last use was not used from then on
         self._last_use, self._now = last_use, now
         self._store = RowStore(directory / FILE_NAME, HOLDING)
@@ -53,7 +54,7 @@ class CredentialKeeper:
         try:
             rows, figures = self._store.read()
             try:
-                self.book, uses = read_rows(rows)
+                self.book, uses, self.owed = read_rows(rows)
             except RowUnreadable as error:
                 raise self._store.damaged(error) from error
         except BaseException:
@@ -89,15 +90,27 @@ class CredentialKeeper:
             await self._save(book)
             self.book = book
 
-    async def keep_in_any_case(self, book: Book) -> None:
-        """Put another book in effect and on disk; to end something does not wait for a disk that works.
+    async def keep_in_any_case(self, book: Book, *owed: Owed) -> None:
+        """Put another book in effect and on disk, with notices that are owed from now on; to end something does not
+        wait for a disk that works.
 
         Raises:
             CredentialsUnavailable: it is in effect, and a restart before the disk works would forget it.
         """
         async with self._one_by_one:
             self.book = book
+            self.owed += owed
             await self._save(book)
+
+    async def settle(self, paid: Owed) -> None:
+        """A notice that was owed is on record.
+
+        Raises:
+            CredentialsUnavailable: a restart before the disk works would put it on record once more.
+        """
+        async with self._one_by_one:
+            self.owed = tuple(one for one in self.owed if one is not paid)
+            await self._save(self.book)
 
     async def keep_uses(self) -> None:
         """Put on disk when credentials were used last, and what earlier calls could not; every minute or so.
@@ -109,7 +122,7 @@ class CredentialKeeper:
             await self._save(self.book)
 
     async def _save(self, book: Book) -> None:
-        rows = rows_of(book, self._last_use.uses)
+        rows = rows_of(book, self._last_use.uses, self.owed)
         changes: dict[tuple[str, str, str], str | None] = {**dict.fromkeys(self._kept.keys() - rows.keys())}
         changes |= {key: text for key, text in rows.items() if self._kept.get(key) != text}
         self._kept = rows

@@ -107,6 +107,20 @@ async def test_a_revocation_of_the_last_one_wants_yes(tmp_path: Path) -> None:
         assert "give --yes" in ran.stderr
         assert "okta-2027 of tenant jira opens nothing from now on." in sure.stdout
         assert "take its block out of there" in sure.stdout
+        assert "This holds for this instance: if there are several, repeat it at each" in sure.stdout
+        assert "not on record" not in sure.stdout
+        assert it.lets_in(TOKEN) is None
+
+
+async def test_a_revocation_that_is_not_on_record_yet_succeeds_and_says_so(tmp_path: Path) -> None:
+    words = ("revoke", "--tenant", "jira", "--name", "okta-2027", "--yes")
+    async with instance(tmp_path) as it:
+        it.journal.is_failing = True
+        ran = await token(tmp_path, *words)
+
+        assert ran.exit_code == 0
+        assert "okta-2027 of tenant jira opens nothing from now on." in ran.stdout
+        assert "It is not on record yet, for the audit log fails" in ran.stdout
         assert it.lets_in(TOKEN) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import stat
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.state.credential_keeper import FILE_NAME, CredentialKeeper, CredentialsUnavailable
-from gateway.state.credentials import Book, added, revoked
+from gateway.state.credentials import Book, Owed, added, revoked
 from gateway.state.last_use import LastUse, Use
 from tests.state.credentials.books import EMPTY, end, tenants, wish
 from tests.state.disks import no_file_grows_beyond
@@ -105,6 +106,20 @@ async def test_an_end_is_in_effect_although_the_disk_fails_and_is_kept_when_it_w
         await first.keep_uses()
 
     assert await kept(tmp_path) == without
+
+
+async def test_a_kill_forgets_nothing_that_is_owed_and_owes_nothing_that_is_settled(tmp_path: Path) -> None:
+    owed = [Owed("credential-revoked", {"credential": name, "uid": 1000}) for name in ("one", "two")]
+    (tmp_path / "state").mkdir()
+    async with keeper(tmp_path / "state") as first:
+        await first.keep_in_any_case(ONE, *owed)
+        shutil.copytree(tmp_path / "state", tmp_path / "before")
+        await first.settle(owed[0])
+        shutil.copytree(tmp_path / "state", tmp_path / "after")
+
+    for name, left in {"before": owed, "after": owed[1:]}.items():
+        async with keeper(tmp_path / name) as again:
+            assert (again.book, list(again.owed)) == (ONE, left)
 
 
 async def test_a_last_use_outlives_a_restart_and_says_since_when_uses_were_counted(tmp_path: Path) -> None:

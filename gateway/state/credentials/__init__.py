@@ -10,7 +10,7 @@ from gateway.state.credentials.acts import (
     successor_name,
 )
 from gateway.state.credentials.standing import Standing, standings
-from gateway.state.credentials.values import Book, End, Fingerprint, Made, password_fingerprint, token_fingerprint
+from gateway.state.credentials.values import Book, End, Fingerprint, Made, Owed, password_fingerprint, token_fingerprint
 
 __all__ = [
     "Book",
@@ -18,6 +18,7 @@ __all__ = [
     "Fingerprint",
     "Made",
     "NotPossible",
+    "Owed",
     "Standing",
     "Wish",
     "added",

@@ -46,6 +46,8 @@ class Standing:
         """In a word. `ending`: rotated, and still open for the overlap."""
         if not self.has_tenant:
             return "orphaned"
+        if self.end is not None and self.end.kind == "revoked":
+            return "revoked"  # SECURITY: whatever the clock says, which may be set back; `ends_at` is only shown
         if self.end is not None and self.end.ends_at <= now:
             return self.end.kind
         if self.expires_at is not None and self.expires_at <= now:

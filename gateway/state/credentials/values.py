@@ -55,6 +55,14 @@ class Book:
     ends: Mapping[Fingerprint, End] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A notice that could not be put on record when it was due; kept until it is there."""
+
+    kind: str
+    details: Mapping[str, str | int]
+
+
 def fingerprint_of(credential: Credential) -> Fingerprint:
     """Of a credential of the settings."""
     if credential.username is not None and credential.password_sha256 is not None:

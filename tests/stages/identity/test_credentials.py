@@ -121,9 +121,10 @@ def test_one_that_somebody_ended_is_refused_and_the_record_says_so(kind: Literal
     index = CredentialIndex(standings(Book(ends={token_fingerprint(sha256(TOKEN)): end}), TENANTS))
     fields = Fields((("Authorization", f"Bearer {TOKEN}"),))
 
-    assert index.find(fields, "jira", NOW - 1).name == "new"
-    with pytest.raises(Refusal) as refused:
-        index.find(fields, "jira", NOW)
+    if kind == "rotated":
+        assert index.find(fields, "jira", NOW - 1).name == "new"
+    with pytest.raises(Refusal) as refused:  # a revoked one also where the clock was set back
+        index.find(fields, "jira", NOW - 1 if kind == "revoked" else NOW)
     assert (refused.value.reason, refused.value.note) == (Reason.CREDENTIAL_EXPIRED, f"new, {kind}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from gateway.state.credentials import Book, added, revoked, rotated, standings
 from tests.state.credentials.books import DAY, EMPTY, OLD, end, tenants, wish
 from tests.worlds import NOW, sha256
@@ -59,6 +61,16 @@ def test_a_revoked_secret_stays_revoked_under_any_name_and_tenant() -> None:
     assert shown(book, credentials=[{"name": "renamed", "token_sha256": OLD}])[0] == ("jira", "renamed", "revoked")
     moved = {"confluence": TENANTS["confluence"].model_copy(update={"credentials": TENANTS["jira"].credentials})}
     assert [one.state(NOW) for one in standings(book, moved)] == ["revoked", "valid"]
+
+
+@pytest.mark.parametrize("later", [-365 * DAY, -3600.0, 0.0, 3600.0])
+def test_a_revoked_secret_opens_nothing_whatever_the_clock_says(later: float) -> None:
+    made = added(EMPTY, TENANTS, wish("new"))
+    book = revoked(revoked(made, TENANTS, end("new"), even_the_last=False), TENANTS, end(), even_the_last=False)
+    of_the_settings, *_, made_at_run_time = standings(book, TENANTS)
+
+    assert [one.state(NOW + later) for one in (of_the_settings, made_at_run_time)] == ["revoked", "revoked"]
+    assert not of_the_settings.opens(NOW + later)
 
 
 def test_another_secret_under_a_revoked_name_opens() -> None:
