@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import re
@@ -13,6 +14,7 @@ from ipaddress import ip_address
 from aiohttp import web
 from multidict import CIMultiDict
 
+from gateway.admin.door import Bounds, Door, listening_sockets
 from gateway.settings.models import HostPort
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,11 +38,16 @@ class OperatorsListener:
         *,
         tls: ssl.SSLContext | None = None,
         listening: socket.socket | None = None,
+        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     ) -> None:
         """`listening` is a socket that somebody else has opened for us, instead of `endpoint`."""
         self._key, self._endpoint, self._routes, self._tls = key, endpoint, routes, tls
-        self._listening = listening
+        self._listening = [listening] if listening is not None else []
+        self._bounds = bounds
         self._runner: web.AppRunner | None = None
+        self._door: Door | None = None
+        self._tasks = asyncio.TaskGroup()
+        self._accepting: asyncio.Task[None] | None = None
         self.port = endpoint.port
 
     async def start(self) -> None:
@@ -56,25 +63,36 @@ class OperatorsListener:
         self._runner = runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=1)
         await runner.setup()
         try:
-            await self._site(runner).start()
+            self._listening = self._listening or await listening_sockets(self._endpoint)
         except OSError as error:
             await runner.cleanup()
             raise OSError(error.errno, _why_not(self._key, self._endpoint, error)) from error
-        self.port = int(runner.addresses[0][1])
-
-    def _site(self, runner: web.AppRunner) -> web.BaseSite:
-        if self._listening is not None:
-            return web.SockSite(runner, self._listening, ssl_context=self._tls)
-        endpoint = self._endpoint
-        return web.TCPSite(runner, endpoint.host, endpoint.port, reuse_address=True, ssl_context=self._tls)
+        self.port = int(self._listening[0].getsockname()[1])
+        if runner.server is None:  # never, after its setup
+            raise RuntimeError
+        self._door = Door(self._key, runner.server, self._tls, self._bounds)
+        await self._tasks.__aenter__()
+        self._accepting = self._tasks.create_task(self._door.run(self._listening))
 
     async def stop(self) -> None:
         """Give the port back."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await self._tasks.__aexit__(None, None, None)
+        for listening in self._listening:
+            listening.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
+    @property
+    def turned_away(self) -> int:
+        """How many connections were closed at once, for there were too many."""
+        return self._door.turned_away if self._door else 0
+
     @web.middleware
     async def _only_operators(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._door is not None:
+            self._door.hear(request.protocol)
         # SECURITY: a web page whose name is rebound to this address must not read it through a browser. With TLS
         # none can: the certificate is not for its name.
         if self._tls is None and not names_this_listener(request.host, self._endpoint.host):

@@ -61,6 +61,7 @@ class Decided:
 def decide(wizard: Wizard, options: Options) -> Decided:
     """All questions, in the order in which somebody knows the answers; nothing is written yet."""
     directory = options.directory
+    wizard.look_at_way(directory)
     public_url = wizard.public_url(options.public_url)
     host, port = host_and_port(public_url)
     listen, admin = _listeners(wizard, options, port)

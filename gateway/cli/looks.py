@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
 import stat
@@ -115,6 +116,24 @@ def can_read(user: Owner, file: Path) -> bool:
     mine = [(found.st_uid == user.user_id, stat.S_IRUSR), (found.st_gid == user.group_id, stat.S_IRGRP)]
     allowed = next((bit for applies, bit in mine if applies), stat.S_IROTH)
     return bool(found.st_mode & allowed)
+
+
+def why_not_entered(user: Owner, directory: Path) -> str:
+    """Which directory on the way stops somebody, and the mend; "" when none of those that are there does."""
+    if user.user_id == 0:
+        return ""
+    groups = os.getgrouplist(user.name, user.group_id)
+    way = directory.resolve()
+    for path in filter(Path.exists, (*reversed(way.parents), way)):
+        found = path.stat()
+        who, bit = "o", stat.S_IXOTH
+        if found.st_uid == user.user_id:
+            who, bit = "u", stat.S_IXUSR
+        elif found.st_gid in groups:
+            who, bit = "g", stat.S_IXGRP
+        if not found.st_mode & bit:
+            return f"{path} cannot be entered by {user.name}; chmod {who}+x {path}"
+    return ""
 
 
 def why_not_resolved(host: str, port: int) -> str:

@@ -24,6 +24,7 @@ from gateway.cli.looks import (
     read_nodes,
     secret_in,
     valid,
+    why_not_entered,
     why_not_listened,
     why_not_reached,
     why_not_resolved,
@@ -53,6 +54,13 @@ class Wizard:
     offline: bool
     owner: Owner | None = None
     now: float = field(default_factory=time.time)
+
+    def look_at_way(self, directory: Path) -> None:
+        """Warn if the service would not get to a directory: what root writes there says all is well, to root."""
+        trouble = why_not_entered(self.owner, directory) if self.owner is not None else ""
+        warning = f"{trouble}, or the gateway cannot read its files there"
+        if trouble and warning not in self.asker.warnings:
+            self.asker.warn(warning)
 
     def public_url(self, given: str | None) -> str:
         """https, no `_`; a name that does not resolve yet is a warning."""
@@ -110,6 +118,7 @@ class Wizard:
         for file in (certificate, key):
             if self.owner is not None and not can_read(self.owner, file):
                 self.asker.warn(f"{file} cannot be read by {self.owner.name}; chown {self.owner.name} {file}")
+            self.look_at_way(file.parent)
         return key
 
     def upstream(self, given: str | None) -> Nodes:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -350,6 +351,20 @@ def test_root_gives_the_files_to_the_services_user_and_warns_of_a_key_that_it_ca
     assert ran.exit_code == 0, ran.output
     assert owned == {getpwnam("nobody").pw_uid}
     assert [text for text in json.loads(ran.stdout)["warnings"] if "key.pem cannot be read by nobody" in text]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_is_warned_of_a_directory_that_the_service_cannot_enter(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:
+        etc = Path(temporary)
+        etc.chmod(0o750)
+        words = flags(tmp_path, pair, certificate_file=None, key_file=None)
+        ran = init(etc, *words, "--development-certificate", "--owner", "nobody", "--json")
+
+        told = [text for text in json.loads(ran.stdout)["warnings"] if str(etc) in text]
+        assert told == [
+            f"{etc} cannot be entered by nobody; chmod o+x {etc}, or the gateway cannot read its files there"
+        ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="others are refused: tests/cli/test_looks.py")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from gateway.cli.looks import (
     can_read,
     read_nodes,
     secret_in,
+    why_not_entered,
     why_not_listened,
     why_not_reached,
     why_not_resolved,
@@ -114,6 +116,28 @@ def test_who_can_read_a_file_is_told_by_its_mode(tmp_path: Path, mode: int, user
     file.chmod(mode)
 
     assert can_read(Owner("somebody", user, group), file) is reads
+
+
+@pytest.mark.parametrize(
+    ("mode", "user", "group", "mend"),
+    [
+        (0o750, 65534, 65534, "chmod o+x"),
+        (0o740, 65534, os.getegid(), "chmod g+x"),
+        (0o751, 65534, 65534, ""),
+        (0o750, 65534, os.getegid(), ""),
+        (0o705, 65534, os.getegid(), "chmod g+x"),  # the first class that fits decides
+        (0o700, 0, 0, ""),
+    ],
+)
+def test_a_directory_that_somebody_cannot_enter_is_named_with_the_mend(
+    mode: int, user: int, group: int, mend: str
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # pytest's own can be entered by nobody else
+        etc = Path(temporary)
+        etc.chmod(mode)
+        said = why_not_entered(Owner("somebody", user, group), etc / "scim-gateway/secrets")
+
+        assert said == (f"{etc} cannot be entered by somebody; {mend} {etc}" if mend else "")
 
 
 def test_a_secret_may_come_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

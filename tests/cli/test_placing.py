@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,62 @@ def test_files_and_directories_are_given_to_their_owner(tmp_path: Path) -> None:
     place([NewDirectory(tmp_path / "a")], [NewFile(tmp_path / "a/secret", b"x")], Owner("nobody", 65534, 65534))
 
     assert {(tmp_path / name).stat().st_uid for name in ("a", "a/secret")} == {65534}
+
+
+# What somebody who owns the directory above may do meanwhile ------------------------------------------
+
+
+def after_making(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object]) -> None:
+    """Let somebody act in the instant after a directory of that name was made."""
+    make = os.mkdir
+
+    def make_and_act(path: str | Path, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        make(path, mode, dir_fd=dir_fd)
+        if Path(path).name == name:
+            act()
+
+    monkeypatch.setattr(os, "mkdir", make_and_act)
+
+
+def swap(path: Path, victim: Path) -> None:
+    path.rename(path.with_name("moved"))
+    path.symlink_to(victim)
+
+
+def test_a_link_that_is_put_where_a_directory_was_made_leads_to_no_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, new = tmp_path / "victim", tmp_path / "new"
+    victim.mkdir(mode=0o700)
+    after_making(monkeypatch, "new", lambda: swap(new, victim))
+    owner = Owner("nobody", 65534, 65534) if os.geteuid() == 0 else None
+
+    with pytest.raises(OSError, match="Not a directory") as refused:
+        place([NewDirectory(new, 0o755)], [], owner)
+    assert refused.value.filename == str(new)
+    assert (mode_of(victim), victim.stat().st_uid) == (0o700, os.geteuid())
+
+
+def test_another_directory_that_is_put_where_one_was_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, others = tmp_path / "new", tmp_path / "others"
+    others.mkdir()
+    others.chmod(0o777)
+    after_making(monkeypatch, "new", lambda: (new.rename(tmp_path / "moved"), others.rename(new)))
+
+    with pytest.raises(PermissionError, match="somebody has put another directory there"):
+        place([NewDirectory(new)], [NewFile(new / "secret", b"x")])
+    assert not (new / "secret").exists()
+
+
+def test_a_file_goes_into_the_directory_that_was_made_and_not_where_a_link_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, secrets = tmp_path / "victim", tmp_path / "secrets"
+    victim.mkdir()
+    after_making(monkeypatch, "later", lambda: swap(secrets, victim))
+    place([NewDirectory(secrets), NewDirectory(tmp_path / "later")], [NewFile(secrets / "jira", b"x")])
+
+    assert everything_in(victim) == []
+    assert (tmp_path / "moved/jira").read_bytes() == b"x"

@@ -71,6 +71,14 @@ def test_the_units_fit_the_gateway() -> None:
     assert int(values("scim-gateway.service", "TimeoutStopSec")[0]) > drain_seconds + 20
 
 
+def test_the_services_user_can_enter_the_directory_of_its_settings() -> None:
+    """systemd makes it for root, and gives it to nobody."""
+    (mode,) = values("scim-gateway.service", "ConfigurationDirectoryMode")
+
+    assert int(mode, 8) & 0o005 == 0o005
+    assert not int(mode, 8) & 0o022
+
+
 def system_calls_allowed() -> set[str]:
     """As systemd reads the unit: sets of sets, and "~" takes away."""
     listing = analyze("syscall-filter", "--no-pager").stdout
