@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -121,6 +122,10 @@ def _set_aside(path: Path, content: bytes, good_bytes: int, disk: Disk) -> TornT
     try:
         write_all(copy, content[good_bytes:], disk)
         disk.sync(copy)
+    except OSError:  # every attempt to start on a full disk would leave one more
+        with suppress(OSError):
+            set_aside.unlink()
+        raise
     finally:
         disk.close(copy)
     segment = disk.open(path)

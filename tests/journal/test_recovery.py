@@ -89,3 +89,16 @@ def test_nothing_is_cut_off_before_it_is_safe_elsewhere(tmp_path: Path, operatio
     with pytest.raises(OSError, match="Input/output"):
         recover(tmp_path, disk)
     assert path.read_bytes() == line(1) + b"torn"
+
+
+@pytest.mark.parametrize("operation", ["write", "sync"])
+def test_a_copy_that_could_not_be_made_leaves_nothing_behind(tmp_path: Path, operation: str) -> None:
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(line(1) + b"torn")
+    disk = FailingDisk()
+    disk.failing = {operation}
+    for _ in range(3):
+        with pytest.raises(OSError, match="Input/output"):
+            recover(tmp_path, disk)
+
+    assert list(tmp_path.iterdir()) == [path]
