@@ -6,7 +6,7 @@ An intent and its outcome are a request's time budget apart at most, so older se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,14 +28,20 @@ def interrupted(directory: Path, reserved: Iterable[bytes] = ()) -> tuple[Intent
         OSError: a segment cannot be read.
     """
     open_intents: dict[str, Intent] = {}
-    recent = [path.read_bytes().splitlines() for path in _recent(directory)]
-    for line in chain(*recent, reserved):
+    for line in chain(_lines(_recent(directory)), reserved):
         if _BEGIN in line:
             if (record := _read(line)) is not None:
                 open_intents[str(record.get("request"))] = record
         elif open_intents and any(end in line for end in _ENDS) and (record := _read(line)) is not None:
             open_intents.pop(str(record.get("request")), None)
     return tuple(open_intents.values())
+
+
+def _lines(paths: Iterable[Path]) -> Iterator[bytes]:
+    """One by one, for a segment may be larger than the memory there is."""
+    for path in paths:
+        with path.open("rb") as segment:
+            yield from segment
 
 
 def _recent(directory: Path) -> list[Path]:

@@ -8,9 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.checkpoints import Checkpoint, sign, split_notes
 from gateway.journal.disk import Disk
-from gateway.journal.recovery import write_all
-
-NOTES_NAME = "checkpoints"
+from gateway.journal.recovery import NOTES_NAME, write_all
 
 
 def append_note(directory: Path, checkpoint: Checkpoint, key: Ed25519PrivateKey, disk: Disk) -> None:

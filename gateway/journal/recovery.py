@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from math import inf
 from pathlib import Path
 
 from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, walk
+from gateway.audit.checkpoints import NoteInvalid, open_note, split_notes
 from gateway.audit.lines import read_sequence
 from gateway.audit.merkle import Tree, grown, leaf
 from gateway.audit.tampering import Finding, Kind, diagnose
 from gateway.journal.disk import Disk
 
+NOTES_NAME = "checkpoints"
 _NAME = re.compile(r"audit-(\d{6,})\.jsonl")
 
 
@@ -72,6 +76,8 @@ def recover(directory: Path, disk: Disk) -> Recovered:
         path = segment_path(directory, number)
         content = path.read_bytes()
         sequence, good_bytes = last_line(content)
+        if number == numbers[-1] and content.find(b"\0", 0, good_bytes) >= 0:  # what is in older ones was synced
+            good_bytes = end_before_hole(content[:good_bytes], _signed_lines(directory))
         if good_bytes < len(content):
             torn.append(_set_aside(path, content, good_bytes, disk))
         if sequence:
@@ -113,6 +119,35 @@ def last_line(content: bytes) -> tuple[int, int]:
     return 0, 0
 
 
+def end_before_hole(content: bytes, signed_lines: float) -> int:
+    """Where whole lines end before one that a hole spoils, or where they end. Pure.
+
+    Of lines that were not synced a power cut may leave a later page and zeros for an earlier one; nobody was told that
+    any of them is there. No line of ours holds a NUL.
+
+    # SECURITY: lines that a checkpoint stands for were synced: zeros there are no crash's, and nothing is cut off.
+    """
+    lines = content[:-1].split(b"\n")
+    header = read_header(lines[0])
+    length = walk(header.link, lines).sequence - header.link.sequence if header else 0
+    if header is None or not 0 < length < len(lines) or b"\0" not in lines[length]:
+        return len(content)
+    if header.link.tree.size + length < signed_lines:
+        return len(content)
+    return sum(len(line) + 1 for line in lines[:length])
+
+
+def _signed_lines(directory: Path) -> float:
+    """How many chained lines the last checkpoint stands for, whoever signed it; all if nobody can tell."""
+    try:
+        notes, _ = split_notes((directory / NOTES_NAME).read_bytes())
+        return max((open_note(note, None).size for note in notes), default=0)
+    except FileNotFoundError:
+        return 0
+    except NoteInvalid:
+        return inf
+
+
 def _set_aside(path: Path, content: bytes, good_bytes: int, disk: Disk) -> TornTail:
     """Copy the tail, durably, and cut it off only then: nothing is lost, whenever the power goes."""
     names = (path.with_suffix(f".torn{number}") for number in count(1))
@@ -121,6 +156,10 @@ def _set_aside(path: Path, content: bytes, good_bytes: int, disk: Disk) -> TornT
     try:
         write_all(copy, content[good_bytes:], disk)
         disk.sync(copy)
+    except OSError:  # every attempt to start on a full disk would leave one more
+        with suppress(OSError):
+            set_aside.unlink()
+        raise
     finally:
         disk.close(copy)
     segment = disk.open(path)

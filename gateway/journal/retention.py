@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from gateway.audit.chain import digest_of
 from gateway.journal.recovery import segment_paths
+
+log = logging.getLogger(__name__)
 
 _KEPT = 2
 _DAY_SECONDS = 86_400.0
@@ -55,16 +58,21 @@ class _Start:
 def expired(directory: Path, before: float) -> tuple[Expired, ...]:
     """Segments all of whose lines are older than `before` (Unix seconds), for the next one began before that.
 
-    Stops at one that cannot be read: whoever looks into that needs what is there.
+    Stops at one that cannot be read: whoever looks into that needs what is there. Empty ones, which failed appends
+    leave behind, hold no line and are passed over.
 
     Raises:
         OSError: a segment cannot be read.
     """
-    paths = segment_paths(directory)
+    paths = [path for path in segment_paths(directory) if path.stat().st_size]
     found: list[Expired] = []
     for path, following in pairwise(paths[: 1 - _KEPT]):
         start, end = _start(path), _start(following)
-        if start is None or end is None or end.time >= before:
+        if start is None or end is None:
+            unread = path if start is None else following
+            log.warning("no old segment of the audit log is deleted from %s on: its first line cannot be read", unread)
+            break
+        if end.time >= before:
             break
         digest = end.prev or digest_of(path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2])
         found.append(Expired(path, start.sequence, end.sequence - 1, digest, end.time))

@@ -17,8 +17,7 @@ from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_head
 from gateway.audit.checkpoints import Checkpoint, NoteInvalid, open_note, origin_of, split_notes
 from gateway.audit.lines import read_sequence
 from gateway.audit.tampering import Finding, Kind, diagnose
-from gateway.journal.notes import NOTES_NAME
-from gateway.journal.recovery import segment_paths
+from gateway.journal.recovery import NOTES_NAME, segment_paths
 
 _BLOCK_BYTES = 1 << 20
 _DELETED = b'"notice":"segment-deleted"'

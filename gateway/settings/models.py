@@ -187,7 +187,7 @@ class AuditSection(Section):
     key_file: SettingsPath | None = Field(
         None, description="The Ed25519 key (PEM) that signs checkpoints; else one is made in the state directory."
     )
-    max_segment_mib: int = Field(64, ge=1, le=4096, description="A file of the log is at most so large.")
+    max_segment_mib: int = Field(64, ge=1, le=1024, description="A file of the log is at most so large.")
     max_segment_hours: int = Field(24, ge=1, le=8784, description="After so many hours a new file begins.")
     keep_days: int | None = Field(
         None, ge=1, le=36_600, description="Older files are deleted, on record; by default none ever is."

@@ -87,17 +87,25 @@ class Sink:
     async def run(self) -> None:
         """Send until cancelled, whatever happens."""
         self._arrived = self._saved = self._sent = await asyncio.to_thread(self._cursor.read)
-        while True:
-            try:
+        try:
+            while True:
                 await self._run_once()
-            except OSError as error:
-                self._note_failure(_why(error))
-            except Exception as error:  # a fault of ours must not end the gateway
-                log.exception("the sink %s failed", self.name)
-                self._note_failure(type(error).__name__)
-            await asyncio.sleep(self._wait_seconds())
+                await asyncio.to_thread(self._keep)
+                await asyncio.sleep(self._wait_seconds())
+        finally:  # at a stop nobody waits for a thread any more
+            self._keep()
 
     async def _run_once(self) -> None:
+        """Use the outlet until it ends, and note why."""
+        try:
+            await self._open_and_ship()
+        except OSError as error:
+            self._note_failure(_why(error))
+        except Exception as error:  # a fault of ours must not end the gateway
+            log.exception("the sink %s failed", self.name)
+            self._note_failure(type(error).__name__)
+
+    async def _open_and_ship(self) -> None:
         """Open the outlet and use it until it ends.
 
         Raises:
@@ -106,11 +114,8 @@ class Sink:
         self._settling.clear()
         self._sent = self._arrived
         await self._read()  # how far behind we are shows also while nobody takes anything
-        try:
-            async with self._outlet.open() as channel:
-                await self._ship(channel)
-        finally:
-            self._keep_at_end()
+        async with self._outlet.open() as channel:
+            await self._ship(channel)
 
     async def _ship(self, channel: Channel) -> None:
         loop = asyncio.get_running_loop()
@@ -160,8 +165,8 @@ class Sink:
             self._saved_at = now
             await asyncio.to_thread(self._save, self._arrived)
 
-    def _keep_at_end(self) -> None:
-        """At a stop nobody waits for a thread any more."""
+    def _keep(self) -> None:
+        """Save what has arrived since the last time; blocks for as long as the disk takes."""
         if self._arrived != self._saved:
             self._save(self._arrived)
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.audit import command
 from gateway.journal.keys import KEY_NAME, made_or_read, public_pem
-from gateway.journal.notes import NOTES_NAME
+from gateway.journal.recovery import NOTES_NAME
 from tests.journal import logs
 from tests.settings.files import write_good
 

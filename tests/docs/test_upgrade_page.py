@@ -8,7 +8,7 @@ from pathlib import Path
 from gateway import history
 from gateway.audit.lines import notice_line
 from gateway.journal.locks import LOCK_NAME
-from gateway.journal.notes import NOTES_NAME
+from gateway.journal.recovery import NOTES_NAME
 from gateway.journal.reserve import RESERVE_NAME
 from gateway.server.control import SOCKET_NAME
 from gateway.settings.checking import AUDIT_KEY_NAME, GONE_ON_WITH

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gateway import history
 from gateway.journal.keys import KEY_NAME
 from gateway.journal.locks import LOCK_NAME
-from gateway.journal.notes import NOTES_NAME
+from gateway.journal.recovery import NOTES_NAME
 from gateway.journal.reserve import RESERVE_NAME
 from gateway.settings.checking import AUDIT_KEY_NAME, GONE_ON_WITH
 from gateway.state.keeper import FILE_NAME

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.audit.chain import Link, linked
 from gateway.audit.checkpoints import Checkpoint, origin_of, sign
 from gateway.journal.disk import Disk
-from gateway.journal.notes import NOTES_NAME, append_note
+from gateway.journal.notes import append_note
+from gateway.journal.recovery import NOTES_NAME
 from gateway.journal.segments import Segments
 from tests.journal.disks import ForgetfulDisk, open_segments
 

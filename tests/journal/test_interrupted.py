@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,18 @@ def test_an_end_that_the_log_has_yet_to_take_over_counts(tmp_path: Path) -> None
     write(tmp_path, (0.0, INTENT))
 
     assert interrupted(tmp_path, [OUTCOME]) == ()
+
+
+def test_a_large_segment_is_not_read_into_memory(tmp_path: Path) -> None:
+    opened = open_segments(tmp_path, max_segment_bytes=1 << 30)
+    opened.append([INTENT, *[OTHER] * 2_000])
+    opened.close()
+    tracemalloc.start()
+    try:
+        found = interrupted(tmp_path)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(found) == 1
+    assert 4 * peak_bytes < (tmp_path / "audit-000001.jsonl").stat().st_size

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.audit.checkpoints import Checkpoint, sign, split_notes
 from gateway.journal.disk import Disk
-from gateway.journal.notes import NOTES_NAME, append_note
+from gateway.journal.notes import append_note
+from gateway.journal.recovery import NOTES_NAME
 from tests.journal.logs import KEY
 
 CHECKPOINT = Checkpoint("scim-gateway/gw-1", 7, bytes(32))

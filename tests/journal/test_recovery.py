@@ -3,12 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.audit.checkpoints import Checkpoint
 from gateway.journal.disk import Disk
-from gateway.journal.recovery import last_line, recover, segment_path
-from tests.journal.disks import FailingDisk, line, sequences
+from gateway.journal.notes import append_note
+from gateway.journal.recovery import NOTES_NAME, last_line, recover, segment_path
+from tests.journal.disks import LINE, FailingDisk, line, open_segments, sequences
 
 SIZE = len(line(1))
 
@@ -89,3 +92,74 @@ def test_nothing_is_cut_off_before_it_is_safe_elsewhere(tmp_path: Path, operatio
     with pytest.raises(OSError, match="Input/output"):
         recover(tmp_path, disk)
     assert path.read_bytes() == line(1) + b"torn"
+
+
+@pytest.mark.parametrize("operation", ["write", "sync"])
+def test_a_copy_that_could_not_be_made_leaves_nothing_behind(tmp_path: Path, operation: str) -> None:
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(line(1) + b"torn")
+    disk = FailingDisk()
+    disk.failing = {operation}
+    for _ in range(3):
+        with pytest.raises(OSError, match="Input/output"):
+            recover(tmp_path, disk)
+
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def zeroed(directory: Path, signed: int, gone: slice) -> tuple[Path, bytes]:
+    """A segment of a header and 29 lines, of which a part is zeros; so many of them are signed."""
+    directory.mkdir(exist_ok=True)
+    segments = open_segments(directory)
+    segments.append([LINE] * 29)
+    segments.close()
+    key = Ed25519PrivateKey.generate()
+    append_note(directory, Checkpoint("scim-gateway/gw-1", signed, bytes(32)), key, Disk())
+    path = segment_path(directory, 1)
+    content = bytearray(path.read_bytes())
+    content[gone] = bytes(len(content[gone]))
+    path.write_bytes(content)
+    return path, bytes(content)
+
+
+# Line 21 begins within the zeros, or they do within it, or at its newline.
+@pytest.mark.parametrize("start", [0, 1, 40, -1])
+def test_zeros_among_lines_that_were_not_synced_are_a_torn_tail(tmp_path: Path, start: int) -> None:
+    lines = zeroed(tmp_path / "whole", 0, slice(0, 0))[1].splitlines(keepends=True)
+    begin = sum(map(len, lines[:20])) + start
+    path, content = zeroed(tmp_path / "log", 19, slice(begin, begin + 300))
+    recovered = recover(tmp_path / "log", Disk())
+    last = 20 if start >= 0 else 19
+
+    assert (recovered.link.sequence, recovered.broken) == (last, None)
+    assert sequences(tmp_path / "log") == list(range(1, last + 1))
+    (torn,) = recovered.torn
+    assert path.read_bytes() + torn.set_aside.read_bytes() == content
+
+
+def test_zeros_among_lines_that_are_signed_are_a_tampering_and_nothing_is_cut_off(tmp_path: Path) -> None:
+    lines = zeroed(tmp_path / "whole", 0, slice(0, 0))[1].splitlines(keepends=True)
+    begin = sum(map(len, lines[:20]))
+    path, content = zeroed(tmp_path / "log", 21, slice(begin, begin + 300))
+    recovered = recover(tmp_path / "log", Disk())
+
+    assert (recovered.link.sequence, recovered.torn, path.read_bytes()) == (30, (), content)
+    assert recovered.broken is not None
+
+
+def test_zeros_where_nobody_can_tell_what_is_signed_are_a_tampering(tmp_path: Path) -> None:
+    path, content = zeroed(tmp_path, 0, slice(2000, 2300))
+    (tmp_path / NOTES_NAME).write_bytes(b"junk\n\njunk\n\n")
+    recovered = recover(tmp_path, Disk())
+
+    assert (recovered.torn, path.read_bytes()) == ((), content)
+    assert recovered.broken is not None
+
+
+def test_an_edit_behind_the_signed_lines_is_no_torn_tail(tmp_path: Path) -> None:
+    path, content = zeroed(tmp_path, 0, slice(0, 0))
+    path.write_bytes(content.replace(b'"seq":21,', b'"seq":91,'))
+    recovered = recover(tmp_path, Disk())
+
+    assert recovered.torn == ()
+    assert recovered.broken is not None

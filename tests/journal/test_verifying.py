@@ -13,7 +13,7 @@ from gateway.audit.checkpoints import Checkpoint, sign
 from gateway.audit.lines import segment_line
 from gateway.audit.merkle import Tree
 from gateway.audit.tampering import Kind
-from gateway.journal.notes import NOTES_NAME
+from gateway.journal.recovery import NOTES_NAME
 from gateway.journal.verifying import Request, Verdict, verify
 from tests.journal import logs
 from tests.journal.disks import LINE, line, open_segments

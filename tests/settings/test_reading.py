@@ -72,6 +72,7 @@ def test_ten_mistakes_give_ten_lines(tmp_path: Path) -> None:
             "tenants.jira.guard.mode",
             "'hold', 'observe' or 'off'",
         ),
+        ("[audit]", "[audit]\nmax_segment_mib = 1025", "audit.max_segment_mib", "less than or equal to 1024"),
         ("[audit]", "[tenants.jira.guard]\nshare = 20\n[audit]", "tenants.jira.guard.share", "less than or equal to 1"),
         (
             "[audit]",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.journal import Journal
+from gateway.journal.cursors import CursorFile, Position
 from gateway.journal.recovery import segment_path
 from gateway.journal.segments import Rotation
 from gateway.sinks import Sink
@@ -59,6 +61,36 @@ async def test_a_stopped_sink_goes_on_where_it_was(tmp_path: Path) -> None:
             await until(partial(caught_up, sink, journal))
 
     assert numbers(outlet.taken) == list(range(1, 11))
+
+
+class NotingCursor(CursorFile):
+    """Remembers what was saved, and whether the event loop stood still for it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.saved: list[tuple[int, bool]] = []
+
+    def save(self, position: Position) -> None:
+        super().save(position)
+        self.saved.append((position.sequence, threading.current_thread() is threading.main_thread()))
+
+
+async def test_a_disconnect_holds_up_nothing_while_the_cursor_is_saved(tmp_path: Path) -> None:
+    outlet = FakeOutlet()
+    cursor = NotingCursor(cursor_path(tmp_path))
+    async with Journal(tmp_path / "log") as journal, running(outlet, journal, tmp_path) as sink:
+        sink._cursor = cursor
+        await record(journal, 1)
+        await until(lambda: cursor.saved == [(2, False)])  # the next time is a second later, or at an end
+        await record(journal, 1)
+        await until(lambda: len(outlet.taken) == 3)
+        outlet.end()
+        await until(lambda: len(cursor.saved) == 2)
+        assert cursor.saved == [(2, False), (3, False)]
+        await record(journal, 1)
+        await until(lambda: len(outlet.taken) == 4)
+
+    assert cursor.saved[-1][0] == 4
 
 
 def caught_up(sink: Sink, journal: Journal) -> bool:

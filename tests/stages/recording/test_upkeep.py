@@ -16,7 +16,7 @@ import pytest
 from gateway.audit.lines import intent_line, outcome_line
 from gateway.journal import Journal, KeyUnusable, Rotation
 from gateway.journal.keys import KEY_NAME, made_or_read
-from gateway.journal.notes import NOTES_NAME
+from gateway.journal.recovery import NOTES_NAME
 from gateway.journal.retention import Keeping
 from gateway.journal.verifying import Request, Verdict, verify
 from gateway.metrics import Metrics

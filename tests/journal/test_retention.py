@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from gateway.journal.recovery import segment_path
+from gateway.journal.retention import expired
+from tests.journal.disks import LINE, open_segments
+
+
+def write(directory: Path, segments: int) -> None:
+    """So many segments, each of a day."""
+    for number in range(segments):
+        opened = open_segments(directory, max_seconds=0.5, now=lambda day=number: 1_800_000_000.0 + 86_400 * day)  # type: ignore[misc] # bound
+        opened.append([LINE])
+        opened.close()
+
+
+def found(directory: Path) -> list[tuple[str, int, int]]:
+    return [(old.path.name, old.first, old.last) for old in expired(directory, inf)]
+
+
+def test_an_empty_segment_ends_no_retention(tmp_path: Path) -> None:
+    write(tmp_path, 2)
+    segment_path(tmp_path, 3).touch()
+    segment_path(tmp_path, 4).touch()
+    opened = open_segments(tmp_path)
+    for _ in range(3):
+        opened._begin_segment()
+        opened.append([LINE])
+    opened.close()
+
+    assert found(tmp_path) == [
+        ("audit-000001.jsonl", 1, 2),
+        ("audit-000002.jsonl", 3, 4),
+        ("audit-000005.jsonl", 5, 6),
+    ]
+
+
+def test_an_empty_segment_is_none_of_the_last_two(tmp_path: Path) -> None:
+    write(tmp_path, 3)
+    segment_path(tmp_path, 4).touch()
+
+    assert found(tmp_path) == [("audit-000001.jsonl", 1, 2)]
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_segment_that_cannot_be_read_ends_it_aloud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: int
+) -> None:
+    write(tmp_path, 4)
+    segment_path(tmp_path, damaged).write_bytes(b"junk\n")
+
+    assert found(tmp_path) == []
+    assert f"from {segment_path(tmp_path, damaged)} on" in caplog.text
+
+
+def test_segments_that_are_young_enough_end_it_quietly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, 4)
+
+    assert len(expired(tmp_path, 1_800_000_000.0 + 86_401)) == 1
+    assert not caplog.records
