@@ -200,6 +200,17 @@ def test_a_header_that_tells_of_another_tree_is_found_though_the_chain_holds(tmp
     assert (finding.kind, finding.sequence) == (Kind.EDIT, 7)
 
 
+@pytest.mark.parametrize(("there", "instead"), logs.NO_HEADERS)
+def test_a_header_with_what_no_gateway_writes_there_is_named(tmp_path: Path, there: bytes, instead: bytes) -> None:
+    three_lines(tmp_path)
+    (tmp_path / NOTES_NAME).unlink()
+    logs.spoil_header(tmp_path / "audit-000001.jsonl", there, instead)
+    finding = verdict_of(tmp_path).finding
+
+    assert finding is not None
+    assert (finding.kind, finding.sequence) == (Kind.EDIT, 1), finding.why
+
+
 def test_a_range_begins_at_the_segment_that_holds_its_first_line(tmp_path: Path) -> None:
     logs.write_log(tmp_path, random.Random(7), runs=8)
     last = verdict_of(tmp_path).last
