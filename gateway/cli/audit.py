@@ -54,7 +54,7 @@ def verify_logs(
     """Proves that the logs in DIR... are as they were written: no line changed, removed, added, moved or cut off.
 
     What --checkpoint names proves it against whoever owns this machine, if it was kept elsewhere. Exits with 0, or with
-    1 when a log was tampered with or cannot be read.
+    1 when a log was tampered with, cannot be read, or has no line of those that were asked for.
     """
     failed = False
     try:
@@ -70,7 +70,7 @@ def verify_logs(
             failed = True
             click.echo(_said(error), err=True)
             continue
-        failed = failed or verdict.finding is not None
+        failed = failed or verdict.finding is not None or verdict.is_empty
         click.echo(json.dumps(_object(directory, verdict)) if as_json else _page(directory, verdict, public))
     sys.exit(EXIT_TAMPERED if failed else 0)
 
@@ -122,6 +122,8 @@ def _page(directory: Path, verdict: Verdict, key: Ed25519PublicKey | None) -> st
 
 def _headline(verdict: Verdict) -> str:
     finding = verdict.finding
+    if finding is None and verdict.is_empty:
+        return "NOTHING PROVEN: no line that was asked for (--from, --to) is in the chain"
     if finding is None:
         return (
             f"lines {verdict.first} to {verdict.last} are as they were written" if verdict.last else "no chained line"
@@ -134,7 +136,7 @@ def _object(directory: Path, verdict: Verdict) -> dict[str, object]:
     finding = verdict.finding
     return {
         "directory": str(directory),
-        "ok": finding is None,
+        "ok": finding is None and not verdict.is_empty,
         "first": verdict.first,
         "last": verdict.last,
         "unchained_before": verdict.unchained_before,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Verdict:
     proven_to: int  # the last line that a checkpoint stands for
     finding: Finding | None
     remarks: tuple[str, ...]  # what is odd, and no tampering
+    is_empty: bool  # a range was asked for, and no line of it was proven
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,17 @@ class _Verification:
         except _Tampered as tampered:
             finding = tampered.finding
         last = self._link.sequence if self._first else 0
+        remarks, is_empty = tuple(self._remarks), self._has_nothing_of_the_range
         return Verdict(
-            self._first, last, self._unchained_before, self._held, self._proven_to, finding, tuple(self._remarks)
+            self._first, last, self._unchained_before, self._held, self._proven_to, finding, remarks, is_empty
         )
+
+    @property
+    def _has_nothing_of_the_range(self) -> bool:
+        first, last, end = self._request.first, self._request.last, self._link.sequence
+        if first == 1 and last is None:
+            return False
+        return not self._first or min(end, last or end) < max(first, self._first)
 
     def _read_notes(self) -> None:
         files = list(self._request.notes)
@@ -121,10 +130,9 @@ class _Verification:
         begin = self._begin(paths, headers)
         for place in range(begin, len(paths)):
             if self._is_over:
-                return
+                break
             self._follow_segment(paths[place:])
-        if begin == 0 or self._request.first <= 1:
-            self._must_be_whole()
+        self._must_be_whole(is_from_its_first_file=begin == 0)
         if not self._is_over:
             self._must_not_be_short()
 
@@ -253,13 +261,29 @@ class _Verification:
                 except (ValueError, KeyError, TypeError):
                     continue  # the chain judges it
 
-    def _must_be_whole(self) -> None:
+    def _must_be_whole(self, *, is_from_its_first_file: bool) -> None:
         """A log that does not begin with line 1 must say of what came before that it was deleted as it should be."""
         missing = self._first - 1
-        if self._unchained_before or missing <= 0 or self._is_over or missing in self._deleted:
+        if self._unchained_before or missing <= 0:
+            return
+        if self._request.first > missing and (self._is_over or not is_from_its_first_file):
+            return  # no line of the range is among the missing
+        if self._is_over:
+            self._read_on()
+            return
+        if missing in self._deleted:
             return
         why = f"lines 1 to {missing} are missing, and nothing on record says that they were deleted for their age"
         raise _Tampered(Finding(Kind.REMOVAL, 1, why))
+
+    def _read_on(self) -> None:
+        """What says that the first lines were deleted may stand behind the range, and counts as far as the chain holds.
+
+        A notice that no chain ties to the log could be anybody's, so the whole log is judged.
+        """
+        whole = verify(replace(self._request, last=None))
+        if whole.finding:
+            raise _Tampered(whole.finding)
 
     def _must_not_be_short(self) -> None:
         if not self._checkpoints:

@@ -63,6 +63,14 @@ def test_one_bad_log_of_two_exits_1_and_names_the_line(honest: Path, tmp_path: P
     assert "TAMPERED WITH: edit at line 2: line 2 is not what line 3 says it was" in ran.output
 
 
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_range_without_a_line_exits_1_and_says_so(honest: Path, how: list[str]) -> None:
+    ran = audit("verify", honest, "--from", 99999, *how)
+
+    assert ran.exit_code == 1
+    assert ('"ok": false' if how else "NOTHING PROVEN: no line that was asked for") in ran.output
+
+
 def test_a_checkpoint_kept_elsewhere_shows_that_the_end_was_cut_off(honest: Path, tmp_path: Path) -> None:
     (honest / NOTES_NAME).rename(tmp_path / "kept")
     last = logs.segment_paths(honest)[-1]
