@@ -37,7 +37,7 @@ class Names:
         for who in people_of(record):
             if not who.id or not (who.user_name or who.external_id):
                 continue
-            key = (tenant, folded(who.id))
+            key = (tenant, who.id)  # case-exact, as RFC 7643 section 3.1 has it
             names, external_id = self.of_id.get(key, ((), ""))
             if who.user_name and who.user_name not in names[-1:]:
                 names = (*(name for name in names if name != who.user_name), who.user_name)[-_MOST_NAMES:]
@@ -53,7 +53,7 @@ class Names:
         identifier = whom.id
         if not identifier and len(ids := self.ids.get((tenant, folded(whom.user_name)), set())) == 1:
             identifier = next(iter(ids))
-        names, external_id = self.of_id.get((tenant, folded(identifier)), ((), ""))
+        names, external_id = self.of_id.get((tenant, identifier), ((), ""))
         if whom.user_name and whom.user_name not in names:
             names = (*names, whom.user_name)
         return identifier, names, whom.external_id or external_id

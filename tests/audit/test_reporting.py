@@ -216,6 +216,23 @@ def test_names_are_known_wherever_in_the_log_they_stand() -> None:
     assert (names.group("jira", "g"), names.group("wiki", "g")) == ("crew", "g")
 
 
+def test_ids_that_differ_by_case_are_two_people() -> None:
+    held, back = line(1, who="aB9", **HELD), line(2, "user.activate", "Ab9", **EXECUTED)
+    names = Names()
+    names.learn({"tenant": "jira", "people": [{"id": "aB9", "userName": "anna"}]})
+
+    assert leavers(held, back) == [("01", "", "held", 1)]
+    assert names.known("jira", Whom("Ab9")) == ("Ab9", (), "")
+
+
+def test_user_names_that_differ_by_case_are_one_persons() -> None:
+    nameless: dict[str, Any] = {"resource": "/Me"}
+    held = line(1, people=[{"userName": "Anna"}], **HELD) | nameless
+    back = line(2, "user.activate", people=[{"userName": "anna"}], **EXECUTED) | nameless
+
+    assert leavers(held, back) == [("01", "02", "given back meanwhile", 1)]
+
+
 def test_a_name_that_two_had_is_nobodys_id() -> None:
     names = Names()
     for identifier in ("1", "2"):
