@@ -43,7 +43,7 @@ class Request:
     """What to verify: lines `first` to `last` (None: to the end) of a directory; `notes` are more files of them."""
 
     directory: Path
-    key: Ed25519PublicKey | None = None
+    keys: tuple[Ed25519PublicKey, ...] = ()  # one of which must have signed a checkpoint; none: whoever did
     notes: tuple[bytes, ...] = ()
     first: int = 1
     last: int | None = None
@@ -119,7 +119,7 @@ class _Verification:
 
     def _open(self, note: bytes) -> Checkpoint:
         try:
-            return open_note(note, self._request.key)
+            return open_note(note, self._request.keys)
         except NoteInvalid as error:
             kind = Kind.FOREIGN_CHECKPOINT if error.is_foreign else Kind.FORGED_CHECKPOINT
             first = note.partition(b"\n\n")[0].decode("ascii", "replace").replace("\n", " ")

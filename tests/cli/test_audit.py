@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.cli.audit import command
 from gateway.journal.keys import KEY_NAME, made_or_read, public_pem
 from gateway.journal.notes import NOTES_NAME
 from tests.journal import logs
+from tests.journal.disks import LINE, open_segments
 from tests.settings.files import write_good
 
 
@@ -39,6 +41,22 @@ def test_an_honest_log_exits_0_and_says_how_far_it_is_proven(honest: Path) -> No
     assert "are as they were written" in ran.output
     assert "checkpoints hold" in ran.output
     assert "not checked" not in ran.output
+
+
+def test_a_log_whose_key_was_changed_is_proven_with_both_keys(honest: Path, tmp_path: Path) -> None:
+    later = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
+    (tmp_path / "later.pem").write_text(public_pem(later))
+    segments = open_segments(honest)
+    segments.append([LINE])
+    logs.sign_off(honest, segments, later)
+    segments.close()
+    first, second = ("--key", tmp_path / "key.pem"), ("--key", tmp_path / "later.pem")
+
+    assert audit("verify", honest, *first, *second).exit_code == 0
+    assert audit("verify", honest, *second, *first).exit_code == 0
+    for alone in (first, second):
+        ran = audit("verify", honest, *alone)
+        assert (ran.exit_code, "foreign checkpoint" in ran.output) == (1, True)
 
 
 def test_without_a_key_it_says_that_nobodys_signature_was_checked(honest: Path) -> None:

@@ -20,7 +20,7 @@ from tests.journal.disks import LINE, line, open_segments
 
 
 def verdict_of(directory: Path, **more: object) -> Verdict:
-    return verify(Request(directory, key=logs.PUBLIC_KEY, **more))  # type: ignore[arg-type] # as the test says
+    return verify(Request(directory, keys=(logs.PUBLIC_KEY,), **more))  # type: ignore[arg-type] # as the test says
 
 
 @pytest.mark.parametrize("seed", range(40))

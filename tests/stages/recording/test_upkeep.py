@@ -52,7 +52,7 @@ async def upkeep_of(
 
 def verdict_of(directory: Path) -> Verdict:
     key = made_or_read(directory / KEY_NAME).public_key()
-    return verify(Request(directory / "audit", key))
+    return verify(Request(directory / "audit", (key,)))
 
 
 def told(directory: Path, event: str) -> list[dict[str, Any]]:
