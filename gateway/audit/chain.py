@@ -7,6 +7,7 @@ lines, without their newline, are also the leaves of one Merkle tree, whose root
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from typing import Any
 from gateway.audit.merkle import Tree, grown, leaf
 
 NO_LINE = "0" * 64  # the digest before the very first line
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,21 @@ def read_header(line: bytes) -> Header | None:
     if record is None or record.get("event") != "segment":
         return None
     try:
+        segment, sequence, instance, prev = (record[key] for key in ("segment", "seq", "instance", "prev"))
+        # SECURITY: whoever can write to a file must not stop a start or an auditor by what no gateway writes there.
+        if not (_counts(segment) and _counts(sequence) and isinstance(instance, str) and _DIGEST.fullmatch(prev)):
+            return None
+        if type(record["size"]) is not int:
+            return None
         tree = Tree(record["size"], tuple([bytes.fromhex(node) for node in record["edge"]]))
         began_at = datetime.fromisoformat(record["time"]).timestamp()
-        link = Link(record["seq"] - 1, record["prev"], tree)
-        return Header(record["segment"], record["instance"], began_at, link)
-    except (AttributeError, KeyError, TypeError, ValueError):
+        return Header(segment, instance, began_at, Link(sequence - 1, prev, tree))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
+
+
+def _counts(value: object) -> bool:
+    return type(value) is int and value > 0  # True is an int too
 
 
 def _read(line: bytes) -> dict[str, Any] | None:

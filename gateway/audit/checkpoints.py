@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NoBase64
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -59,8 +59,8 @@ def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> bytes:
     return checkpoint.text + f"\n\u2014 {checkpoint.origin} {signature}\n".encode()
 
 
-def open_note(note: bytes, key: Ed25519PublicKey | None) -> Checkpoint:
-    """What a note says, once it is known to be signed by `key`; None: whoever signed it.
+def open_note(note: bytes, keys: Collection[Ed25519PublicKey]) -> Checkpoint:
+    """What a note says, once it is known to be signed by one of `keys`; none given: whoever signed it.
 
     Raises:
         NoteInvalid: it is no checkpoint, or the signature is missing or does not hold.
@@ -69,8 +69,8 @@ def open_note(note: bytes, key: Ed25519PublicKey | None) -> Checkpoint:
     if not separator:
         raise NoteInvalid("it is no signed note")
     checkpoint = _read(text + b"\n")
-    if key is not None:
-        _check(checkpoint, signatures, key)
+    if keys:
+        _check(checkpoint, signatures, {key_id(checkpoint.origin, key): key for key in keys})
     return checkpoint
 
 
@@ -99,8 +99,8 @@ def _read(text: bytes) -> Checkpoint:
     return checkpoint
 
 
-def _check(checkpoint: Checkpoint, signatures: bytes, key: Ed25519PublicKey) -> None:
-    """Whether one of the signatures is this key's, and holds; those of other keys (witnesses) do not matter."""
+def _check(checkpoint: Checkpoint, signatures: bytes, keys: Mapping[bytes, Ed25519PublicKey]) -> None:
+    """Whether one of the signatures is of one of these keys (by their ids), and holds; others' do not matter."""
     expected = f"\u2014 {checkpoint.origin} ".encode()
     for line in signatures.splitlines():
         if not line.startswith(expected):
@@ -109,14 +109,17 @@ def _check(checkpoint: Checkpoint, signatures: bytes, key: Ed25519PublicKey) -> 
             signature = b64decode(line.removeprefix(expected), validate=True)
         except (ValueError, NoBase64) as error:
             raise NoteInvalid("its signature cannot be read") from error
-        if signature[:4] != key_id(checkpoint.origin, key):
+        key = keys.get(signature[:4])
+        if key is None:
             continue
         try:
             key.verify(signature[4:], checkpoint.text)
         except InvalidSignature as error:
             raise NoteInvalid("its signature does not hold") from error
         return
-    raise NoteInvalid("it is not signed by this key", is_foreign=True)
+    raise NoteInvalid(
+        "it is not signed by this key" if len(keys) == 1 else "it is not signed by any of these keys", is_foreign=True
+    )
 
 
 def key_id(name: str, key: Ed25519PublicKey) -> bytes:

@@ -116,7 +116,8 @@ class Leavers:
 
 
 def _person(record: Record, change: Change) -> tuple[str, str]:
-    return tenant_of(record), folded(change.whom.id or change.whom.user_name)
+    """Ids are case-exact (RFC 7643 section 3.1), userNames are not."""
+    return tenant_of(record), change.whom.id or folded(change.whom.user_name)
 
 
 def _advance(task: Leaving, record: Record) -> None:

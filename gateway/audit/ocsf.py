@@ -146,9 +146,14 @@ def _base(record: Record, kind: _Kind) -> _Part:
 
 
 def _status_id(record: Record) -> int:
-    """Whether it came to pass: an intent, and a write of whose end nobody knows, is unknown."""
+    """Whether it came to pass: an intent, and a write of whose end nobody knows, is unknown.
+
+    What was executed is a success, even if its record came late and the client was told to come back (429).
+    """
     if text_of(record, "outcome") == "unknown" or text_of(record, "event") == "intent":
         return UNKNOWN
+    if text_of(record, "outcome") == "executed":
+        return _SUCCESS
     status = number_of(record, "status")
     if not status:
         return _OF_EVENT.get(text_of(record, "event"), UNKNOWN)

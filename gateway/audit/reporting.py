@@ -20,6 +20,7 @@ from gateway.audit.records import Record, number_of, text_of
 
 _READS = ("get", "list", "search")
 _MOST_NAMES = 8  # of one id, the newest
+TOLD_LATE = "record-unavailable"  # the reason of an outcome behind which an older one may stand
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class Names:
         for who in people_of(record):
             if not who.id or not (who.user_name or who.external_id):
                 continue
-            key = (tenant, folded(who.id))
+            key = (tenant, who.id)  # case-exact, as RFC 7643 section 3.1 has it
             names, external_id = self.of_id.get(key, ((), ""))
             if who.user_name and who.user_name not in names[-1:]:
                 names = (*(name for name in names if name != who.user_name), who.user_name)[-_MOST_NAMES:]
@@ -52,7 +53,7 @@ class Names:
         identifier = whom.id
         if not identifier and len(ids := self.ids.get((tenant, folded(whom.user_name)), set())) == 1:
             identifier = next(iter(ids))
-        names, external_id = self.of_id.get((tenant, folded(identifier)), ((), ""))
+        names, external_id = self.of_id.get((tenant, identifier), ((), ""))
         if whom.user_name and whom.user_name not in names:
             names = (*names, whom.user_name)
         return identifier, names, whom.external_id or external_id
@@ -100,6 +101,18 @@ class Report:
     totals: Counter[tuple[str, bool]] = field(default_factory=Counter)  # (effect, whether it was done) -> people
     _refused: dict[tuple[str, str, bool], tuple[int, str, str]] = field(default_factory=dict)
     _under_way: dict[str, Record] = field(default_factory=dict)  # by request: intents without an end so far
+    most_late: int = 65_536  # requests with an outcome that was told late; of more, the oldest are told twice
+    _late: dict[tuple[str, str], int] = field(default_factory=dict)  # (instance, request) -> seq of its last outcome
+
+    def foresee(self, record: Record) -> None:
+        """From a line, before any is taken: which requests have an outcome that was told late, for it alone counts."""
+        if text_of(record, "reason") != TOLD_LATE or text_of(record, "event") != "outcome":
+            return
+        if time_of(record) >= self.until:
+            return
+        self._late[_request_key(record)] = number_of(record, "seq")
+        if len(self._late) > self.most_late:
+            del self._late[next(iter(self._late))]
 
     def take(self, record: Record) -> Iterator[Access | Leaving | Unsettled]:
         """Go on by a line: what it tells at once."""
@@ -108,6 +121,8 @@ class Report:
             return
         if event == "notice":
             self.leavers.note(record)
+        if event in ("outcome", "interrupted") and number_of(record, "seq") < self._late.get(_request_key(record), 0):
+            return  # of two outcomes of one request the later counts
         is_in = time >= self.since
         if is_in and ("reason" in record or event in REFUSING_EVENTS):
             self._count(record, time)
@@ -155,6 +170,11 @@ class Report:
         key = (tenant_of(record), by, reason in HELD_REASONS)
         count, first, last = self._refused.get(key, (0, time, time))
         self._refused[key] = (count + number, min(first, time), max(last, time))
+
+
+def _request_key(record: Record) -> tuple[str, str]:
+    """Two instances, each with its own log, number their lines for themselves."""
+    return text_of(record, "instance"), text_of(record, "request")
 
 
 def _reads(record: Record) -> bool:

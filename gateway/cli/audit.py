@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.cli import audit_report, audit_search
 from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
@@ -22,6 +21,9 @@ from gateway.settings.origins import collect
 from gateway.settings.problems import SettingsInvalid
 
 EXIT_TAMPERED = 1
+_KEY_HELP = (
+    "The public key (PEM) that checkpoints must be signed with; several times, where it was changed: any of them."
+)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
@@ -39,7 +41,7 @@ command.add_command(audit_report.command)
 @click.argument("directories", metavar="DIR...", nargs=-1, required=True, type=_DIRECTORY)
 @click.option("--from", "first", type=click.IntRange(1), default=1, help="Begin with this line's file.")
 @click.option("--to", "last", type=click.IntRange(1), help="End with this line.")
-@click.option("--key", type=_FILE, help="The public key (PEM) that checkpoints must be signed with.")
+@click.option("--key", "key_files", type=_FILE, multiple=True, help=_KEY_HELP)
 @click.option("--checkpoint", "notes", type=_FILE, multiple=True, help="Checkpoints kept elsewhere; several times.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a directory instead of the page.")
 def verify_logs(
@@ -47,31 +49,33 @@ def verify_logs(
     directories: tuple[Path, ...],
     first: int,
     last: int | None,
-    key: Path | None,
+    key_files: tuple[Path, ...],
     notes: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Proves that the logs in DIR... are as they were written: no line changed, removed, added, moved or cut off.
 
     What --checkpoint names proves it against whoever owns this machine, if it was kept elsewhere. Exits with 0, or with
-    1 when a log was tampered with or cannot be read.
+    1 when a log was tampered with, cannot be read, or has no line of those that were asked for.
     """
     failed = False
     try:
-        public = read_public(key) if key else None
+        keys = tuple([read_public(path) for path in key_files])
         kept = tuple([path.read_bytes() for path in notes])
     except (OSError, KeyUnusable) as error:
         _fail(error)
     for directory in directories:
-        request = Request(directory, public, kept, first, last)
+        request = Request(directory, keys, kept, first, last)
         try:
             verdict = _verified(request, with_bar=not as_json)
         except OSError as error:
             failed = True
             click.echo(_said(error), err=True)
             continue
-        failed = failed or verdict.finding is not None
-        click.echo(json.dumps(_object(directory, verdict)) if as_json else _page(directory, verdict, public))
+        failed = failed or verdict.finding is not None or verdict.is_empty
+        click.echo(
+            json.dumps(_object(directory, verdict)) if as_json else _page(directory, verdict, has_keys=bool(keys))
+        )
     sys.exit(EXIT_TAMPERED if failed else 0)
 
 
@@ -107,12 +111,12 @@ def _verified(request: Request, *, with_bar: bool) -> Verdict:
         return verify(request, bar.update)
 
 
-def _page(directory: Path, verdict: Verdict, key: Ed25519PublicKey | None) -> str:
+def _page(directory: Path, verdict: Verdict, *, has_keys: bool) -> str:
     said = [_headline(verdict)]
     if verdict.unchained_before:
         said.append(f"unchained before line {verdict.unchained_before}: an older version wrote what is there")
     if verdict.checkpoints:
-        signed = "" if key else ", whose signatures were not checked: give --key"
+        signed = "" if has_keys else ", whose signatures were not checked: give --key"
         said.append(f"{verdict.checkpoints} checkpoints hold, up to line {verdict.proven_to}{signed}")
     elif verdict.finding is None:
         said.append("no checkpoint was there: nothing shows whether the end was cut off or the whole log replaced")
@@ -122,6 +126,8 @@ def _page(directory: Path, verdict: Verdict, key: Ed25519PublicKey | None) -> st
 
 def _headline(verdict: Verdict) -> str:
     finding = verdict.finding
+    if finding is None and verdict.is_empty:
+        return "NOTHING PROVEN: no line that was asked for (--from, --to) is in the chain"
     if finding is None:
         return (
             f"lines {verdict.first} to {verdict.last} are as they were written" if verdict.last else "no chained line"
@@ -134,7 +140,7 @@ def _object(directory: Path, verdict: Verdict) -> dict[str, object]:
     finding = verdict.finding
     return {
         "directory": str(directory),
-        "ok": finding is None,
+        "ok": finding is None and not verdict.is_empty,
         "first": verdict.first,
         "last": verdict.last,
         "unchained_before": verdict.unchained_before,

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from gateway.audit.queries import BEGINNING, END, Query
-from gateway.audit.reporting import Names, Report
+from gateway.audit.reporting import TOLD_LATE, Names, Report
 from gateway.cli.audit_logs import (
     DIRECTORIES,
     EXIT_UNREADABLE,
@@ -31,7 +31,7 @@ from gateway.cli.holds import printable
 from gateway.journal.blocks import Wanted
 from gateway.journal.search import Log, search
 
-_GIVES_A_NAME = frozenset({"username", "externalid", "resource_name"})
+_LEARNT_FROM = frozenset({"username", "externalid", "resource_name", TOLD_LATE})
 
 
 @click.command(name="report", short_help="Tells who was given access and who lost it.")
@@ -84,12 +84,13 @@ def command(
 
 
 def _rows(logs: Sequence[Log], report: Report, tenant: str | None) -> Iterator[Cells]:
-    """Names are learnt from the whole log first, for most lines about a person bear an id alone."""
+    """Names are learnt from the whole log first, for most lines about a person bear an id alone; late outcomes too."""
     names = Names()
     for log in logs:
-        for _, record in log.look(Wanted(), _GIVES_A_NAME):
+        for _, record in log.look(Wanted(), _LEARNT_FROM):
             if record is not None:
                 names.learn(record)
+                report.foresee(record)
     for found in search(logs, Query(tenant=tenant, until=report.until)):
         for told in report.take(found.record):
             yield cells_of(told, names, report.leavers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ MOST_ROWS = 100  # of each table, on the page
 
 # SECURITY: what a spreadsheet takes for a formula, also in its full-width form, and behind blanks.
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+# The same where a spreadsheet separates cells by semicolons, as many countries' do: it does not see our quotes then.
+_HIDDEN_FORMULA = re.compile(r""";(?=[\s"\N{REPLACEMENT CHARACTER}]*[=+\-@\uff1d\uff0b\uff0d\uff20])""")
 
 
 def cells_of(item: Item, names: Names, leavers: Leavers) -> Cells:
@@ -53,7 +56,7 @@ def safe_cell(value: str | float) -> str | float:
     """For a spreadsheet: text on one line, and no formula, for names come from the client."""
     if not isinstance(value, str):
         return value
-    text = printable(value)
+    text = _HIDDEN_FORMULA.sub(";'", printable(value))
     return f"'{text}" if value.strip()[:1] in _FORMULA else text
 
 

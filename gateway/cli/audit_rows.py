@@ -22,15 +22,17 @@ _KINDS = ((USER_NAME, "userName"), (ID, "id"), (EXTERNAL_ID, "externalId"))
 
 
 def without_answered_intents(newest_first: Iterable[Found]) -> Iterator[Found]:
-    """One line a request: the intent of a write says nothing that its end does not say again."""
+    """One line a request: its last end, which says again what the intent says; of two outcomes the later counts."""
     ended: set[str] = set()
     for found in newest_first:
         event, request = text_of(found.record, "event"), text_of(found.record, "request")
-        if event == "intent" and request in ended:
-            ended.discard(request)
-            continue
-        if event in ("outcome", "interrupted"):
-            ended.add(request)
+        if request and event in ("intent", "outcome", "interrupted"):
+            if request in ended:
+                if event == "intent":
+                    ended.discard(request)
+                continue
+            if event != "intent":
+                ended.add(request)
         yield found
 
 
@@ -89,7 +91,7 @@ def _result(record: Record) -> str:
         return f"refused {number_of(record, 'count')} times"
     outcome = text_of(record, "outcome")
     if reason:
-        outcome = "held" if reason in HELD_REASONS else "refused" if outcome != "unknown" else outcome
+        outcome = "held" if reason in HELD_REASONS else "refused" if outcome in ("", "not-executed") else outcome
     parts = [outcome, str(status) if status else "", reason, _hold(record)]
     if attempt := number_of(record, "attempt"):
         parts.append(f"attempt {attempt}")

@@ -158,7 +158,7 @@ def _verified(settings: Settings) -> Verdict:
     directory = settings.audit.directory
     segments = segments_of(directory)
     key_file = settings.audit.key_file or settings.gateway.state_directory / KEY_NAME
-    key = read_private(key_file).public_key() if key_file.exists() else None
+    keys = (read_private(key_file).public_key(),) if key_file.exists() else ()
     with segments[-_RECENT_SEGMENTS:][0].open("rb") as segment:
         header = read_header(segment.readline().rstrip(b"\n"))
-    return verify(Request(directory, key, first=header.link.sequence + 1 if header else 1))
+    return verify(Request(directory, keys, first=header.link.sequence + 1 if header else 1))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Verdict:
     proven_to: int  # the last line that a checkpoint stands for
     finding: Finding | None
     remarks: tuple[str, ...]  # what is odd, and no tampering
+    is_empty: bool  # a range was asked for, and no line of it was proven
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Request:
     """What to verify: lines `first` to `last` (None: to the end) of a directory; `notes` are more files of them."""
 
     directory: Path
-    key: Ed25519PublicKey | None = None
+    keys: tuple[Ed25519PublicKey, ...] = ()  # one of which must have signed a checkpoint; none: whoever did
     notes: tuple[bytes, ...] = ()
     first: int = 1
     last: int | None = None
@@ -91,9 +92,17 @@ class _Verification:
         except _Tampered as tampered:
             finding = tampered.finding
         last = self._link.sequence if self._first else 0
+        remarks, is_empty = tuple(self._remarks), self._has_nothing_of_the_range
         return Verdict(
-            self._first, last, self._unchained_before, self._held, self._proven_to, finding, tuple(self._remarks)
+            self._first, last, self._unchained_before, self._held, self._proven_to, finding, remarks, is_empty
         )
+
+    @property
+    def _has_nothing_of_the_range(self) -> bool:
+        first, last, end = self._request.first, self._request.last, self._link.sequence
+        if first == 1 and last is None:
+            return False
+        return not self._first or min(end, last or end) < max(first, self._first)
 
     def _read_notes(self) -> None:
         files = list(self._request.notes)
@@ -109,7 +118,7 @@ class _Verification:
 
     def _open(self, note: bytes) -> Checkpoint:
         try:
-            return open_note(note, self._request.key)
+            return open_note(note, self._request.keys)
         except NoteInvalid as error:
             kind = Kind.FOREIGN_CHECKPOINT if error.is_foreign else Kind.FORGED_CHECKPOINT
             first = note.partition(b"\n\n")[0].decode("ascii", "replace").replace("\n", " ")
@@ -120,10 +129,9 @@ class _Verification:
         begin = self._begin(paths, headers)
         for place in range(begin, len(paths)):
             if self._is_over:
-                return
+                break
             self._follow_segment(paths[place:])
-        if begin == 0 or self._request.first <= 1:
-            self._must_be_whole()
+        self._must_be_whole(is_from_its_first_file=begin == 0)
         if not self._is_over:
             self._must_not_be_short()
 
@@ -252,13 +260,29 @@ class _Verification:
                 except (ValueError, KeyError, TypeError):
                     continue  # the chain judges it
 
-    def _must_be_whole(self) -> None:
+    def _must_be_whole(self, *, is_from_its_first_file: bool) -> None:
         """A log that does not begin with line 1 must say of what came before that it was deleted as it should be."""
         missing = self._first - 1
-        if self._unchained_before or missing <= 0 or self._is_over or missing in self._deleted:
+        if self._unchained_before or missing <= 0:
+            return
+        if self._request.first > missing and (self._is_over or not is_from_its_first_file):
+            return  # no line of the range is among the missing
+        if self._is_over:
+            self._read_on()
+            return
+        if missing in self._deleted:
             return
         why = f"lines 1 to {missing} are missing, and nothing on record says that they were deleted for their age"
         raise _Tampered(Finding(Kind.REMOVAL, 1, why))
+
+    def _read_on(self) -> None:
+        """What says that the first lines were deleted may stand behind the range, and counts as far as the chain holds.
+
+        A notice that no chain ties to the log could be anybody's, so the whole log is judged.
+        """
+        whole = verify(replace(self._request, last=None))
+        if whole.finding:
+            raise _Tampered(whole.finding)
 
     def _must_not_be_short(self) -> None:
         if not self._checkpoints:

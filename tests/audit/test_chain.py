@@ -8,6 +8,7 @@ import pytest
 from gateway.audit.chain import NO_LINE, Link, digest_of, linked, read_header, walk
 from gateway.audit.lines import segment_line
 from gateway.audit.merkle import Tree, grown, leaf
+from tests.journal import logs
 
 THREE = [b'{"v":2,"mark":%d}\n' % mark for mark in range(3)]
 
@@ -66,6 +67,15 @@ def test_a_header_says_where_a_segment_goes_on() -> None:
 )
 def test_what_is_no_whole_header_is_none(line: bytes) -> None:
     assert read_header(line) is None
+
+
+@pytest.mark.parametrize(("there", "instead"), logs.NO_HEADERS)
+def test_a_header_with_what_no_gateway_writes_there_is_none(there: bytes, instead: bytes) -> None:
+    line = linked(Link(), [segment_line(1, 1, Tree(), now=1_800_000_000.5, instance="gw-1")])[0].rstrip(b"\n")
+
+    assert read_header(line) is not None
+    assert there in line
+    assert read_header(line.replace(there, instead)) is None
 
 
 def test_a_digest_covers_the_newline() -> None:

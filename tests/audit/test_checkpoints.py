@@ -32,12 +32,23 @@ def test_a_note_is_what_c2sp_says() -> None:
 
 
 def test_a_signed_note_opens_to_what_was_signed() -> None:
-    assert open_note(NOTE, KEY.public_key()) == CHECKPOINT
-    assert open_note(NOTE, None) == CHECKPOINT
+    assert open_note(NOTE, [KEY.public_key()]) == CHECKPOINT
+    assert open_note(NOTE, ()) == CHECKPOINT
+
+
+def test_one_of_several_keys_is_enough_and_none_of_them_is_foreign() -> None:
+    both = [OTHER_KEY.public_key(), KEY.public_key()]
+
+    assert open_note(NOTE, both) == open_note(NOTE, both[::-1]) == CHECKPOINT
+    with pytest.raises(NoteInvalid, match="any of these keys") as foreign:
+        open_note(sign(CHECKPOINT, Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))), both)
+    with pytest.raises(NoteInvalid, match="does not hold"):
+        open_note(NOTE.replace(b"20852", b"20853"), both)
+    assert foreign.value.is_foreign
 
 
 def test_a_witness_may_sign_too() -> None:
-    assert open_note(NOTE + "\u2014 witness.example abcd\n".encode(), KEY.public_key()) == CHECKPOINT
+    assert open_note(NOTE + "\u2014 witness.example abcd\n".encode(), [KEY.public_key()]) == CHECKPOINT
 
 
 @pytest.mark.parametrize("place", range(len(NOTE.split(b"\n\n")[0])))
@@ -46,7 +57,7 @@ def test_no_byte_of_what_was_signed_can_be_changed(place: int) -> None:
     changed[place] ^= 1
 
     with pytest.raises(NoteInvalid):
-        open_note(bytes(changed), KEY.public_key())
+        open_note(bytes(changed), [KEY.public_key()])
 
 
 @pytest.mark.parametrize(
@@ -63,14 +74,14 @@ def test_no_byte_of_what_was_signed_can_be_changed(place: int) -> None:
 )
 def test_what_is_no_checkpoint_is_refused_whoever_signed_it(note: bytes) -> None:
     with pytest.raises(NoteInvalid):
-        open_note(note, None)
+        open_note(note, ())
 
 
 def test_another_keys_signature_is_foreign_and_a_broken_one_is_not() -> None:
     with pytest.raises(NoteInvalid) as foreign:
-        open_note(sign(CHECKPOINT, OTHER_KEY), KEY.public_key())
+        open_note(sign(CHECKPOINT, OTHER_KEY), [KEY.public_key()])
     with pytest.raises(NoteInvalid) as forged:
-        open_note(NOTE.replace(b"20852", b"20853"), KEY.public_key())
+        open_note(NOTE.replace(b"20852", b"20853"), [KEY.public_key()])
 
     assert (foreign.value.is_foreign, forged.value.is_foreign) == (True, False)
 

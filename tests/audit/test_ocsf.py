@@ -20,8 +20,8 @@ from gateway.audit import lines
 from gateway.audit.chain import Link, linked
 from gateway.audit.merkle import Tree
 from gateway.audit.ocsf import ocsf_event
-from gateway.exchange import Delivery, Outcome, Stage, Trail, Unparsed
-from gateway.refusal import Reason
+from gateway.exchange import Answer, Delivery, Outcome, Stage, Trail, Unparsed
+from gateway.refusal import Reason, Refusal
 from gateway.scim.addresses import Address, Kind
 from gateway.scim.operations import NAMES, Who
 from tests import worlds
@@ -193,6 +193,15 @@ def test_a_write_whose_end_nobody_knows_is_neither_success_nor_failure() -> None
 
     assert trail.outcome is Outcome.UNKNOWN
     assert (event["status_id"], event["severity_id"]) == (0, 3)
+
+
+def test_a_write_that_was_executed_is_a_success_although_its_record_came_late() -> None:
+    refusal, answer = Refusal(Reason.RECORD_UNAVAILABLE), Answer(429, (), b"")
+    trail = trails.served(operation=trails.write(), refusal=refusal, answer=answer)
+    event = event_of(numbered(lines.outcome_line(trail, now=worlds.NOW, instance="gw-1")))
+
+    assert (event["class_uid"], event["status_code"], event["status_detail"]) == (3001, "429", "record-unavailable")
+    assert (event["status_id"], event["severity_id"]) == (1, 1)
 
 
 def test_what_is_no_operation_has_an_event_too() -> None:

@@ -136,6 +136,38 @@ def test_of_access_each_line_with_an_end_is_told_and_counted() -> None:
     assert report.totals == {("activated", True): 1, ("deactivated", False): 1}
 
 
+def test_of_two_outcomes_of_one_request_the_later_counts_alone() -> None:
+    first = line(2, seq=2, request="r1", **EXECUTED)
+    late = line(7, seq=3, request="r1", outcome="executed", status=429, reason="record-unavailable")
+    records = [line(1, seq=1, event="intent"), first, late]
+    report = Report()
+    for record in records:
+        report.foresee(record)
+    found = [item for record in records for item in report.take(record)] + list(report.end())
+
+    assert [item.record for item in found if isinstance(item, Access)] == [late]
+    assert [item.attempts for item in found if isinstance(item, Leaving)] == [1]
+    assert not [item for item in found if isinstance(item, Refused)]
+    assert report.totals == {("deactivated", True): 1}
+
+
+def test_an_outcome_that_is_told_after_the_period_does_not_take_the_older_ones_place() -> None:
+    first = line(2, seq=2, request="r1", **EXECUTED)
+    report = Report(until=at(5))
+    report.foresee(line(7, seq=3, request="r1", outcome="executed", status=429, reason="record-unavailable"))
+
+    assert [item.record for item in report.take(first) if isinstance(item, Access)] == [first]
+
+
+def test_of_outcomes_that_were_told_late_only_so_many_are_kept_in_mind() -> None:
+    report = Report(most_late=2)
+    for minute in range(3):
+        report.foresee(line(minute, seq=10 + minute, outcome="executed", reason="record-unavailable"))
+    told_of = [minute for minute in range(3) if list(report.take(line(minute, seq=1, **EXECUTED)))]
+
+    assert told_of == [0]
+
+
 def test_refusals_are_counted_by_tenant_and_reason() -> None:
     refusal = {"event": "refusal", "tenant": "jira", "reason": "credential-unknown"}
     found = told(
@@ -182,6 +214,23 @@ def test_names_are_known_wherever_in_the_log_they_stand() -> None:
     assert names.known("jira", Whom("", "ANNA@example.com"))[0] == "1"
     assert names.known("wiki", Whom("1")) == ("1", (), "")
     assert (names.group("jira", "g"), names.group("wiki", "g")) == ("crew", "g")
+
+
+def test_ids_that_differ_by_case_are_two_people() -> None:
+    held, back = line(1, who="aB9", **HELD), line(2, "user.activate", "Ab9", **EXECUTED)
+    names = Names()
+    names.learn({"tenant": "jira", "people": [{"id": "aB9", "userName": "anna"}]})
+
+    assert leavers(held, back) == [("01", "", "held", 1)]
+    assert names.known("jira", Whom("Ab9")) == ("Ab9", (), "")
+
+
+def test_user_names_that_differ_by_case_are_one_persons() -> None:
+    nameless: dict[str, Any] = {"resource": "/Me"}
+    held = line(1, people=[{"userName": "Anna"}], **HELD) | nameless
+    back = line(2, "user.activate", people=[{"userName": "anna"}], **EXECUTED) | nameless
+
+    assert leavers(held, back) == [("01", "02", "given back meanwhile", 1)]
 
 
 def test_a_name_that_two_had_is_nobodys_id() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.cli.audit import command
 from gateway.journal.keys import KEY_NAME, made_or_read, public_pem
 from gateway.journal.recovery import NOTES_NAME
 from tests.journal import logs
+from tests.journal.disks import LINE, open_segments
 from tests.settings.files import write_good
 
 
@@ -41,6 +43,22 @@ def test_an_honest_log_exits_0_and_says_how_far_it_is_proven(honest: Path) -> No
     assert "not checked" not in ran.output
 
 
+def test_a_log_whose_key_was_changed_is_proven_with_both_keys(honest: Path, tmp_path: Path) -> None:
+    later = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
+    (tmp_path / "later.pem").write_text(public_pem(later))
+    segments = open_segments(honest)
+    segments.append([LINE])
+    logs.sign_off(honest, segments, later)
+    segments.close()
+    first, second = ("--key", tmp_path / "key.pem"), ("--key", tmp_path / "later.pem")
+
+    assert audit("verify", honest, *first, *second).exit_code == 0
+    assert audit("verify", honest, *second, *first).exit_code == 0
+    for alone in (first, second):
+        ran = audit("verify", honest, *alone)
+        assert (ran.exit_code, "foreign checkpoint" in ran.output) == (1, True)
+
+
 def test_without_a_key_it_says_that_nobodys_signature_was_checked(honest: Path) -> None:
     assert "give --key" in audit("verify", honest).output
 
@@ -61,6 +79,14 @@ def test_one_bad_log_of_two_exits_1_and_names_the_line(honest: Path, tmp_path: P
     assert ran.exit_code == 1
     assert f"{honest}: lines 1 to" in ran.output
     assert "TAMPERED WITH: edit at line 2: line 2 is not what line 3 says it was" in ran.output
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_range_without_a_line_exits_1_and_says_so(honest: Path, how: list[str]) -> None:
+    ran = audit("verify", honest, "--from", 99999, *how)
+
+    assert ran.exit_code == 1
+    assert ('"ok": false' if how else "NOTHING PROVEN: no line that was asked for") in ran.output
 
 
 def test_a_checkpoint_kept_elsewhere_shows_that_the_end_was_cut_off(honest: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.audit import command
 from gateway.cli.audit_report_rows import COLUMNS, MOST_ROWS, safe_cell
-from tests.cli.test_audit_search import ANNA, line, write
+from tests.cli.test_audit_search import ANNA, executed_and_told_late, line, write
 
 HELD: dict[str, Any] = {
     "status": 429,
@@ -90,6 +90,13 @@ def test_json_tells_the_same_and_ends_with_totals(log: Path) -> None:
     assert totals["executed"] == {"added to group": 1, "deactivated": 1, "given or kept": 1}
 
 
+def test_a_request_whose_outcome_was_told_late_counts_once(tmp_path: Path) -> None:
+    page = report(executed_and_told_late(tmp_path / "log")).stdout
+
+    assert "taken      1 deactivated" in page
+    assert "refused    0 requests" in page
+
+
 def test_a_long_table_shows_its_end_and_says_so(tmp_path: Path) -> None:
     count = 3 * MOST_ROWS
     records = [
@@ -150,6 +157,14 @@ def test_several_instances_make_one_report(log: Path, tmp_path: Path) -> None:
         ("\r=1", "'\N{REPLACEMENT CHARACTER}=1"),
         ("\uff1d1", "'\uff1d1"),
         ("a=1", "a=1"),
+        ('x;=HYPERLINK("http://a")', 'x;\'=HYPERLINK("http://a")'),
+        ("x; +1;-1;a", "x;' +1;'-1;a"),
+        ('x;"@SUM(1)', "x;'\"@SUM(1)"),
+        ("x;\t=1", "x;'\N{REPLACEMENT CHARACTER}=1"),
+        ("x\t=1", "x\N{REPLACEMENT CHARACTER}=1"),
+        ("x;\uff1d1", "x;'\uff1d1"),
+        ("=1;=1", "'=1;'=1"),
+        ("a;b", "a;b"),
         ("\x1b[2J", "\N{REPLACEMENT CHARACTER}[2J"),
         (-1.5, -1.5),
     ],

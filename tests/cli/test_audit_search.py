@@ -117,6 +117,20 @@ def test_the_table_has_a_row_a_request_and_says_who_was_taken_for_one_person(log
     assert "interrupted: nobody knows" in ran.stdout
 
 
+def executed_and_told_late(directory: Path) -> Path:
+    """A request whose outcome stands there twice: the disk was slow, and the client was told to come back."""
+    late: dict[str, Any] = {"status": 429, "reason": "record-unavailable"}
+    write(directory, line(1, "intent"), line(2, request="req-1"), line(7, request="req-1", **late))
+    return directory
+
+
+def test_of_two_outcomes_the_table_shows_the_later_and_does_not_call_it_refused(tmp_path: Path, cache: Path) -> None:
+    rows = search(executed_and_told_late(tmp_path / "log"), "--request", "req-1").stdout.splitlines()
+
+    assert len(rows) == 2, rows
+    assert "executed 429 record-unavailable" in rows[1]
+
+
 def test_an_intent_alone_is_shown(log: Path) -> None:
     write(log, line(7, event="intent"), number=2)
 

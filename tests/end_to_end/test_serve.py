@@ -153,7 +153,7 @@ async def test_a_write_under_way_when_it_is_killed_is_told_by_the_next_start_and
                 served.signal(signal.SIGTERM)
                 assert await served.ends() == 0
     record = (tmp_path / "audit" / "audit-000001.jsonl").read_text()
-    verdict = verify(Request(tmp_path / "audit", made_or_read(tmp_path / "state" / KEY_NAME).public_key()))
+    verdict = verify(Request(tmp_path / "audit", (made_or_read(tmp_path / "state" / KEY_NAME).public_key(),)))
 
     assert record.count('"event":"interrupted"') == 1
     assert (verdict.finding, verdict.proven_to) == (None, verdict.last)

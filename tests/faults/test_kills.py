@@ -67,7 +67,7 @@ async def test_wherever_a_kill_falls_every_act_and_every_answer_is_on_record_and
 
 def assert_whole(directory: Path) -> None:
     key = read_private(directory / "state" / KEY_NAME).public_key()
-    assert verify(Request(directory / "audit", key)).finding is None
+    assert verify(Request(directory / "audit", (key,))).finding is None
 
 
 def assert_on_record(directory: Path, node: Node, done: dict[str, int]) -> None:

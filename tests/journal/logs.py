@@ -57,6 +57,28 @@ def lose_power(segments: Segments, disk: ForgetfulDisk, dice: random.Random) -> 
     disk.lose_power(lambda size_bytes: dice.randint(0, size_bytes))
 
 
+# A line `segment` of number 1, with what no gateway writes there: (what stands there, what somebody put in its place).
+NO_HEADERS = (
+    (b'"prev":"' + b"0" * 64 + b'"', b'"prev":5'),
+    (b'"prev":"' + b"0" * 64 + b'"', b'"prev":"\\ud800"'),
+    (b'"prev":"' + b"0" * 64 + b'"', b'"prev":"' + b"0" * 63 + b'"'),
+    (b'"seq":1,', b'"seq":1.0,'),
+    (b'"seq":1,', b'"seq":true,'),
+    (b'"seq":1,', b'"seq":"1",'),
+    (b'"instance":"gw-1"', b'"instance":7'),
+    (b'"segment":1', b'"segment":"x"'),
+    (b'"size":0', b'"size":0.0'),
+    (b'"size":0', b'"size":false'),
+)
+
+
+def spoil_header(path: Path, there: bytes, instead: bytes) -> None:
+    """Put something else into a file's first line."""
+    content = path.read_bytes()
+    assert there in content.split(b"\n")[0]
+    path.write_bytes(content.replace(there, instead, 1))
+
+
 def segment_paths(directory: Path) -> list[Path]:
     return sorted(directory.glob("audit-*.jsonl"))
 

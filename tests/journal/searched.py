@@ -138,7 +138,7 @@ def naive_search(
         reason = record.get("reason", "") if record["event"] != "intent" else ""
         if reason == "guard-held":
             end.add("held")
-        elif reason or record["event"] == "refusal":
+        elif (reason and record.get("outcome") != "executed") or record["event"] == "refusal":
             end.add("refused")
         return (
             (person is None or is_same)

@@ -20,7 +20,7 @@ from tests.journal.disks import LINE, line, open_segments
 
 
 def verdict_of(directory: Path, **more: object) -> Verdict:
-    return verify(Request(directory, key=logs.PUBLIC_KEY, **more))  # type: ignore[arg-type] # as the test says
+    return verify(Request(directory, keys=(logs.PUBLIC_KEY,), **more))  # type: ignore[arg-type] # as the test says
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -200,6 +200,17 @@ def test_a_header_that_tells_of_another_tree_is_found_though_the_chain_holds(tmp
     assert (finding.kind, finding.sequence) == (Kind.EDIT, 7)
 
 
+@pytest.mark.parametrize(("there", "instead"), logs.NO_HEADERS)
+def test_a_header_with_what_no_gateway_writes_there_is_named(tmp_path: Path, there: bytes, instead: bytes) -> None:
+    three_lines(tmp_path)
+    (tmp_path / NOTES_NAME).unlink()
+    logs.spoil_header(tmp_path / "audit-000001.jsonl", there, instead)
+    finding = verdict_of(tmp_path).finding
+
+    assert finding is not None
+    assert (finding.kind, finding.sequence) == (Kind.EDIT, 1), finding.why
+
+
 def test_a_range_begins_at_the_segment_that_holds_its_first_line(tmp_path: Path) -> None:
     logs.write_log(tmp_path, random.Random(7), runs=8)
     last = verdict_of(tmp_path).last
@@ -211,13 +222,18 @@ def test_a_range_begins_at_the_segment_that_holds_its_first_line(tmp_path: Path)
     assert verdict.last == last - 2
 
 
+def without_its_first_file(directory: Path) -> int:
+    """Remove it; the number of its last line."""
+    second = logs.segment_paths(directory)[1].read_bytes()
+    (directory / "audit-000001.jsonl").unlink()
+    return int(second.split(b",")[0].removeprefix(b'{"seq":')) - 1
+
+
 def test_the_first_segments_may_be_missing_only_when_the_log_says_that_they_were_deleted(tmp_path: Path) -> None:
     segments = open_segments(tmp_path, max_segment_bytes=800)
     for _ in range(12):
         segments.append([LINE])
-    second = logs.segment_paths(tmp_path)[1].read_bytes()
-    gone = int(second.split(b",")[0].removeprefix(b'{"seq":')) - 1
-    (tmp_path / "audit-000001.jsonl").unlink()
+    gone = without_its_first_file(tmp_path)
     before = verdict_of(tmp_path)
     segments.append([b'{"v":2,"event":"notice","notice":"segment-deleted","details":{"last":%d}}\n' % gone])
     segments.close()
@@ -225,3 +241,43 @@ def test_the_first_segments_may_be_missing_only_when_the_log_says_that_they_were
     assert before.finding is not None
     assert before.finding.kind is Kind.REMOVAL
     assert verdict_of(tmp_path).finding is None
+    assert verdict_of(tmp_path, last=gone + 1).finding is None, "the notice stands behind the range"
+
+
+@pytest.mark.parametrize(
+    ("first", "beyond", "is_whole"), [(1, 3, False), (1, -1, False), (2, None, False), (1, 0, False), (0, 2, True)]
+)
+def test_a_range_whose_first_lines_are_missing_is_not_whole(
+    tmp_path: Path, first: int, beyond: int | None, is_whole: bool
+) -> None:
+    segments = open_segments(tmp_path, max_segment_bytes=800)
+    for _ in range(12):
+        segments.append([LINE])
+    segments.close()
+    gone = without_its_first_file(tmp_path)
+    finding = verdict_of(tmp_path, first=first or gone + 1, last=None if beyond is None else gone + beyond).finding
+
+    assert (finding is None) is is_whole
+    assert finding is None or (finding.kind, finding.sequence) == (Kind.REMOVAL, 1)
+
+
+def test_a_notice_of_a_deletion_behind_the_range_counts_only_where_the_chain_holds(tmp_path: Path) -> None:
+    segments = open_segments(tmp_path, max_segment_bytes=800)
+    for _ in range(12):
+        segments.append([LINE])
+    segments.close()
+    gone = without_its_first_file(tmp_path)
+    with logs.segment_paths(tmp_path)[-1].open("ab") as last:
+        last.write(b'{"seq":99,"v":2,"event":"notice","notice":"segment-deleted","details":{"last":%d}}\n' % gone)
+
+    assert verdict_of(tmp_path, last=gone + 1).finding is not None
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "is_empty"), [(1, None, False), (999, None, True), (5, 4, True), (4, 5, False)]
+)
+def test_a_range_without_a_line_proves_nothing(tmp_path: Path, first: int, last: int | None, is_empty: bool) -> None:
+    three_lines(tmp_path)
+    verdict = verdict_of(tmp_path, first=first, last=last)
+
+    assert (verdict.finding, verdict.is_empty) == (None, is_empty)

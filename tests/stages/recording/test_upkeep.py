@@ -24,6 +24,7 @@ from gateway.stages.recording import Recording
 from gateway.stages.recording.upkeep import CHECKPOINT_SECONDS, Upkeep
 from tests import worlds
 from tests.audit import trails
+from tests.journal import logs
 from tests.journal.disks import LINE, content
 
 DAY = 86_400.0
@@ -51,7 +52,7 @@ async def upkeep_of(
 
 def verdict_of(directory: Path) -> Verdict:
     key = made_or_read(directory / KEY_NAME).public_key()
-    return verify(Request(directory / "audit", key))
+    return verify(Request(directory / "audit", (key,)))
 
 
 def told(directory: Path, event: str) -> list[dict[str, Any]]:
@@ -165,6 +166,20 @@ async def test_a_log_that_was_tampered_with_is_told_at_the_start_and_goes_on_in_
 
     (notice,) = told(tmp_path, "notice")
     assert (notice["notice"], notice["details"]["looks_like"]) == ("audit-log-tampered", "removal")
+    assert (tmp_path / "audit" / "audit-000002.jsonl").exists()
+
+
+@pytest.mark.parametrize(("there", "instead"), logs.NO_HEADERS)
+async def test_a_header_that_was_tampered_with_is_told_and_stops_no_start(
+    tmp_path: Path, there: bytes, instead: bytes
+) -> None:
+    async with upkeep_of(tmp_path) as (_, journal):
+        await journal.append(LINE)
+    logs.spoil_header(tmp_path / "audit" / "audit-000001.jsonl", there, instead)
+    async with upkeep_of(tmp_path) as (upkeep, _):
+        await upkeep.note_what_was_found()
+
+    assert [notice["notice"] for notice in told(tmp_path, "notice")] == ["audit-log-tampered"]
     assert (tmp_path / "audit" / "audit-000002.jsonl").exists()
 
 
