@@ -141,7 +141,7 @@ def _signed_lines(directory: Path) -> float:
     """How many chained lines the last checkpoint stands for, whoever signed it; all if nobody can tell."""
     try:
         notes, _ = split_notes((directory / NOTES_NAME).read_bytes())
-        return max((open_note(note, None).size for note in notes), default=0)
+        return max((open_note(note, ()).size for note in notes), default=0)
     except FileNotFoundError:
         return 0
     except NoteInvalid:
