@@ -93,10 +93,10 @@ def truncate(directory: Path, dice: random.Random) -> None:
 
 
 def edit(directory: Path, dice: random.Random) -> None:
-    """A line becomes another one of the same length."""
+    """A line becomes another one of the same length; no more names than `people.MOST_NAMES` can come of it."""
     path = dice.choice(segments(directory))
     content = path.read_bytes()
-    path.write_bytes(content.replace(b'"anna"', b'"evil"') if dice.random() < 0.5 else content.replace(b'"2"', b'"1"'))
+    path.write_bytes(content.replace(b'"anna"', b'"00u2"') if dice.random() < 0.5 else content.replace(b'"2"', b'"1"'))
 
 
 def replace(directory: Path, dice: random.Random) -> None:
