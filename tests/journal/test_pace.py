@@ -14,6 +14,7 @@ def after(*batches: tuple[float, int]) -> bool:
 
 
 BURSTS = [(float(20 * tick), 10) for tick in range(50)]  # 500 requests a second, ten at a time
+WRITES = [(float(tick), 1) for tick in range(1000)]  # 500 a second, two lines each
 LOAD = [(float(2 * tick), 6) for tick in range(500)]
 
 
@@ -23,6 +24,7 @@ LOAD = [(float(2 * tick), 6) for tick in range(500)]
         ([(0, 1)], False),
         ([(0, 32)], False),
         (BURSTS, False),
+        (WRITES, False),
         (LOAD, True),
         ([*LOAD, (1100, 1), (1210, 1)], False),
         ([*BURSTS, *((milliseconds + 1000, lines) for milliseconds, lines in LOAD)], True),
