@@ -69,7 +69,7 @@ class Journal:
         self._waiting: list[_Asked] = []
         self._under_way: list[_Asked] = []  # with the thread
         self._pace = Pace()
-        self._gathering = False  # a batch is just over, and lines come so fast that the next one shall be larger
+        self._gathering = False  # the next batch goes to the thread in a moment
         self._timer: asyncio.TimerHandle | None = None
         self._batches: SimpleQueue[list[_Asked] | None] = SimpleQueue()
 
@@ -145,7 +145,8 @@ class Journal:
         asked = _Asked(line, self._loop.create_future(), self._loop.time(), vital)
         self._waiting.append(asked)
         if not self._under_way and not self._gathering:
-            self._hand_over()
+            self._gathering = True
+            self._loop.call_soon(self._gathered)  # whoever else is served in this turn of the loop
         if self._timer is None:
             self._timer = self._loop.call_later(self._time_limit_seconds, self._give_up_on_the_late)
         await asked.on_record

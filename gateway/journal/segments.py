@@ -6,6 +6,7 @@ meets half a line only while a failure lasts or after a crash (see `journal.reco
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -18,9 +19,11 @@ from gateway.audit.lines import segment_line
 from gateway.audit.tampering import Finding
 from gateway.journal.cursors import Position
 from gateway.journal.disk import Disk
-from gateway.journal.recovery import TornTail, recover, segment_path, write_all
+from gateway.journal.recovery import TornTail, recover, segment_path
 
 log = logging.getLogger(__name__)
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Segments:
         self._good_bytes = 0  # where the last segment's last whole and synced line ends
         self._began_at = now()  # Unix seconds, of the last segment
         self._leftover = False  # something may stand behind that
-        self._distrusted = False  # a sync failed: the kernel may have dropped what it still shows us
+        self._distrusted = False  # a sync may have failed: the kernel may have dropped what it still shows us
         if recovered.segment:
             self._descriptor = disk.open(self._path)
             self._good_bytes = disk.size(self._descriptor, self._path) or 0
@@ -110,10 +113,13 @@ class Segments:
 
     def _put(self, descriptor: int, written: bytes) -> None:
         self._leftover = True
-        write_all(descriptor, written, self._disk)
-        self._distrusted = True
-        self._disk.sync(descriptor)
-        self._leftover = self._distrusted = False
+        try:
+            while written:
+                written = written[self._disk.append(descriptor, written) :]
+        except OSError as error:
+            self._distrusted = error.errno not in _NO_ROOM
+            raise
+        self._leftover = False
 
     def _mend(self) -> None:
         """Cut off what a failed append left; after a failed sync, go on in a new segment."""
@@ -121,9 +127,9 @@ class Segments:
             self._disk.truncate(self._descriptor, self._good_bytes)
             self._disk.sync(self._descriptor)
             self._leftover = False
-        if self._distrusted:
+        if self._distrusted and self._good_bytes:
             self._begin_segment()
-            self._distrusted = False
+        self._distrusted = False
 
     def _segment_for(self, size_bytes: int) -> int:
         if self._descriptor is None:

@@ -34,8 +34,8 @@ _TIME, _REQUEST, _ID, _NAME = "2026-01-01T00:00:00.000000Z", "req-0123456789abcd
 class _Unsynced(Disk):
     """What is lost by a power cut is made again."""
 
-    def sync(self, descriptor: int) -> None:
-        pass
+    def append(self, descriptor: int, content: bytes) -> int:
+        return self.write(descriptor, content)
 
 
 def write_log(directory: Path, count: int, people: int = PEOPLE, seed: int = 1) -> None:

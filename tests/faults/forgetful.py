@@ -18,8 +18,8 @@ from pathlib import Path
 from gateway.app import run_instance
 from gateway.cli.logs import configure_logging
 from gateway.cli.serve import loop_factory
-from gateway.journal.disk import Disk
 from gateway.settings.reading import read_settings
+from tests.journal.disks import TwoStepDisk
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Open:
     unsynced: bytes = b""
 
 
-class ForgetfulDisk(Disk):
+class ForgetfulDisk(TwoStepDisk):
     """Appends only; what is overwritten in place is written at once."""
 
     def __init__(self, trace: Path) -> None:

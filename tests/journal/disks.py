@@ -14,7 +14,16 @@ from gateway.journal.disk import Disk
 from gateway.journal.segments import Rotation, Segments
 
 
-class FailingDisk(Disk):
+class TwoStepDisk(Disk):
+    """Appends by a write and a sync, so that each of them can be made to fail, or counted."""
+
+    def append(self, descriptor: int, content: bytes) -> int:
+        written = self.write(descriptor, content)
+        self.sync(descriptor)
+        return written
+
+
+class FailingDisk(TwoStepDisk):
     """Writes really; `free_bytes` run out with half a write, and the named operations fail with EIO."""
 
     def __init__(self) -> None:
@@ -97,7 +106,7 @@ def open_segments(
     return Segments(directory, rotation=rotation, disk=disk or FailingDisk(), instance="gw-1", now=now)
 
 
-class ForgetfulDisk(Disk):
+class ForgetfulDisk(TwoStepDisk):
     """Keeps of each file, when the power goes, only what was synced and a part of what came after."""
 
     def __init__(self) -> None:

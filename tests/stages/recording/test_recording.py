@@ -19,6 +19,7 @@ from gateway.stages.reply import present_refusal
 from tests import worlds
 from tests.audit import trails
 from tests.journal.disks import CountingDisk, FailingDisk, content
+from tests.waiting import until
 
 
 class Scene:
@@ -281,8 +282,9 @@ async def test_what_is_late_is_told_even_where_nothing_else_is_wrong_any_more(tm
         trail = act()
         await scene.recording.record_intent(trail)
         disk.slow.clear()
-        other = tasks.create_task(scene.recording.notice("anything"))  # the disk hangs with it
-        await asyncio.sleep(0)
+        syncs = disk.syncs
+        other = tasks.create_task(scene.recording.notice("anything"))
+        await until(lambda: disk.syncs > syncs)  # the disk hangs with it
         with pytest.raises(Refusal) as refused:
             await scene.recording.record_outcome(trail)
         trail.refusal = refused.value
