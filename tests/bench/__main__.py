@@ -21,6 +21,7 @@ from tests.bench.processes import OTHER_CORE, SYSTEM_CORE
 from tests.bench.profiling import profile
 from tests.bench.programs import ROOT, ProgramMissing, find_programs, versions
 from tests.bench.report import Sample, as_json, disturbances, summarise, table, verdicts
+from tests.bench.share import shares
 from tests.bench.shipping import shipping
 from tests.bench.systems import COMMANDS, Bench, SystemFailed, bench, started
 
@@ -128,6 +129,8 @@ def _measure(shared: Bench, chosen: Namespace) -> None:
     results = summarise(samples)
     (BUILD / "bench.json").write_text(as_json(results, versions(shared.programs), datetime.now(UTC)))
     found = [*verdicts(results), "", *disturbances(results)]
+    if {"gateway", "unrecorded"} <= set(chosen.only):
+        found += shares(shared)
     _say(["", table(results), "", *found, *decisions(), f"written: {BUILD / 'bench.json'}"])
 
 

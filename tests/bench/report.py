@@ -122,8 +122,6 @@ TARGETS = (
     Target("CPU of a GET, against HAProxy", "x", 5, _ratio("get_cpu_us", "haproxy")),
     Target("CPU of a PATCH, against HAProxy", "x", 8, _ratio("patch_cpu_us", "haproxy")),
     Target("p99 at 500/s, above HAProxy's", "ms", 5, _above("p99_ms", "haproxy")),
-    Target("the audit log's CPU in a GET", "us", 45, _above("get_cpu_us", "unrecorded")),
-    Target("the audit log's CPU in a PATCH", "us", 90, _above("patch_cpu_us", "unrecorded")),
     Target("p99 it adds to a GET, in fdatasyncs", "x", 4, _added_in_syncs("p99_ms")),
     Target("p99 it adds to a PATCH, in fdatasyncs", "x", 8, _added_in_syncs("patch_p99_ms")),
     Target("memory with 1,000 connections", "MiB", 120, _ours("rss_mib_1000_connections")),
