@@ -12,6 +12,7 @@ import click
 
 from gateway.cli import audit_report, audit_search
 from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
+from gateway.cli.errors import told
 from gateway.cli.holds import printable
 from gateway.journal import KeyUnusable
 from gateway.journal.keys import KEY_NAME, public_pem, read_private, read_public
@@ -70,7 +71,7 @@ def verify_logs(
             verdict = _verified(request, with_bar=not as_json)
         except OSError as error:
             failed = True
-            click.echo(_said(error), err=True)
+            click.echo(printable(told(error)), err=True)
             continue
         failed = failed or verdict.finding is not None or verdict.is_empty
         click.echo(
@@ -151,12 +152,6 @@ def _object(directory: Path, verdict: Verdict) -> dict[str, object]:
     }
 
 
-def _said(error: OSError | KeyUnusable) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return printable(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-    return printable(str(error))
-
-
 def _fail(error: OSError | KeyUnusable) -> NoReturn:
-    click.echo(_said(error), err=True)
+    click.echo(printable(told(error)), err=True)
     sys.exit(EXIT_TAMPERED)

@@ -15,6 +15,7 @@ import click
 
 from gateway.app import FeedInvalid, Instance
 from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
+from gateway.cli.errors import told
 from gateway.cli.logs import configure_logging
 from gateway.journal import DirectoryInUse, KeyUnusable
 from gateway.server.handover import HandoverInvalid
@@ -62,15 +63,8 @@ def command(*, config: Path, log_level: str, loop: str) -> None:
         show_problems(config, error.problems)
         sys.exit(EXIT_INVALID)
     except (DirectoryInUse, FeedInvalid, HandoverInvalid, KeyUnusable, OSError, RuntimeError) as error:
-        log.critical("the gateway cannot start: %s", _said(error))
+        log.critical("the gateway cannot start: %s", told(error))
         sys.exit(EXIT_UNUSABLE)
-
-
-def _said(error: Exception) -> str:
-    """Without Python's "[Errno 98]"; a file's name comes first."""
-    if not isinstance(error, OSError) or not error.strerror:
-        return str(error)
-    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _read(config: Path) -> Settings:
