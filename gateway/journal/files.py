@@ -57,10 +57,10 @@ class LogFiles:
             self._reserve = Reserve(directory, disk)
             stack.callback(self._reserve.close)
             self._reserve.open()
-            self._segments = Segments(
+            self.segments = Segments(
                 directory, rotation=rotation, disk=disk, instance=instance, on_new_segment=self._be_there
             )
-            stack.callback(self._segments.close)
+            stack.callback(self.segments.close)
             self._forget_what_was_taken_over()
             self.interrupted: tuple[Intent, ...] = interrupted(directory, self._reserve.lines)
             self._stack = stack.pop_all()
@@ -70,18 +70,13 @@ class LogFiles:
         self._stack.close()
         self._holding.close()
 
-    @property
-    def segments(self) -> Segments:
-        """What is on record."""
-        return self._segments
-
     def append(self, lines: Sequence[bytes], vital: Sequence[bytes] = ()) -> Failure | None:
         """Put lines on record, all or none; `vital` are those among them that are kept even if that fails.
 
         None: they would survive a power cut, and so does what the reserve held.
         """
         try:
-            self._segments.append((*self._reserve.lines, *lines))
+            self.segments.append((*self._reserve.lines, *lines))
         except OSError as error:
             return Failure(_said(error), self._keep(vital))
         if self._reserve.lines:
