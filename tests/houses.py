@@ -92,21 +92,29 @@ def house_settings(directory: Path, upstream: str | tuple[str, ...], **changes: 
 
 
 @asynccontextmanager
-async def house(directory: Path, upstream: str | tuple[str, ...], **changes: Any) -> AsyncIterator[House]:
-    """A gateway in the running loop until the block ends; whatever it put on record is what the docs say."""
-    instance = Instance(house_settings(directory, upstream, **changes))
+async def instance_running(settings: Settings) -> AsyncIterator[Instance]:
+    """An instance in the running loop until the block ends; what keeps it from starting is raised at once."""
+    instance = Instance(settings)
     started, stop = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(instance.run(lambda _: started.set(), stop))
         waiting = tasks.create_task(started.wait())
-        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(10):
+            await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             waiting.cancel()
             await running
         try:
-            yield House(instance, directory, directory / "tls" / "ca.pem")
+            yield instance
         finally:
             stop.set()
+
+
+@asynccontextmanager
+async def house(directory: Path, upstream: str | tuple[str, ...], **changes: Any) -> AsyncIterator[House]:
+    """A gateway in the running loop until the block ends; whatever it put on record is what the docs say."""
+    async with instance_running(house_settings(directory, upstream, **changes)) as instance:
+        yield House(instance, directory, directory / "tls" / "ca.pem")
     check_each_kind(House(instance, directory, directory / "tls" / "ca.pem").audit_lines())
 
 

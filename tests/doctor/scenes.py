@@ -13,7 +13,6 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from gateway.app import Instance
 from gateway.doctor.cases import read_case
 from gateway.doctor.checks import visit_all
 from gateway.doctor.findings import Diagnosis, Finding, Grade
@@ -22,6 +21,7 @@ from gateway.server.tls import server_context
 from gateway.settings.reading import read_settings
 from tests.doctor.authorities import write_good
 from tests.end_to_end.processes import write_settings
+from tests.houses import instance_running
 from tests.upstreams import unused_port
 from tests.worlds import PATH, TOKEN
 
@@ -195,16 +195,8 @@ async def chain_of(
 @asynccontextmanager
 async def running(file: Path) -> AsyncIterator[None]:
     """The gateway of a settings file, in the running loop."""
-    instance = Instance(read_settings(file, {}))
-    started, stop = asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(instance.run(lambda _: started.set(), stop))
-        async with asyncio.timeout(10):
-            await started.wait()
-        try:
-            yield
-        finally:
-            stop.set()
+    async with instance_running(read_settings(file, {})):
+        yield
 
 
 @asynccontextmanager

@@ -21,9 +21,8 @@ from typing import Any
 
 import aiohttp
 
-from gateway.app import Instance
 from gateway.settings.models import Settings
-from tests.houses import House, house_settings
+from tests.houses import House, house_settings, instance_running
 from tests.upstreams import Conversation, SeenRequest, http_answer, json_answer, scripted_upstream
 from tests.worlds import TOKEN
 
@@ -280,13 +279,5 @@ async def _node(play: Play | str, tls: ssl.SSLContext | None) -> AsyncIterator[N
 @asynccontextmanager
 async def running(settings: Settings, directory: Path) -> AsyncIterator[House]:
     """A gateway with these settings in the running loop, until the block ends."""
-    instance = Instance(settings)
-    started, stop = asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(instance.run(lambda _: started.set(), stop))
-        async with asyncio.timeout(10):
-            await started.wait()
-        try:
-            yield House(instance, directory, directory / "tls" / "ca.pem")
-        finally:
-            stop.set()
+    async with instance_running(settings) as instance:
+        yield House(instance, directory, directory / "tls" / "ca.pem")
