@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeAlias
+
+Identity: TypeAlias = tuple[int, int]  # device and inode: no other file has them while this one is open
 
 
 class Disk:
@@ -50,14 +53,18 @@ class Disk:
         """Cut a file back."""
         os.ftruncate(descriptor, size_bytes)
 
-    def size(self, descriptor: int, path: Path) -> int | None:
-        """A file's size; None when the path does not lead to it any more: somebody removed or moved it."""
+    def identity(self, descriptor: int) -> Identity:
+        """Which file this is, by whatever name it goes."""
         status = os.fstat(descriptor)
+        return status.st_dev, status.st_ino
+
+    def size(self, path: Path, identity: Identity) -> int | None:
+        """A file's size; None when the path does not lead to it any more: somebody removed or moved it."""
         try:
-            there = path.lstat()
+            status = os.lstat(path)
         except FileNotFoundError:
             return None
-        return status.st_size if os.path.samestat(status, there) else None
+        return status.st_size if (status.st_dev, status.st_ino) == identity else None
 
     def close(self, descriptor: int) -> None:
         """Give a descriptor back."""

@@ -53,8 +53,10 @@ class Reserve:
         Raises:
             OSError: there is no room for it.
         """
-        if self._descriptor is not None and self._disk.size(self._descriptor, self.path) is not None:
-            return
+        if self._descriptor is not None:
+            identity = self._disk.identity(self._descriptor)
+            if self._disk.size(self.path, identity) is not None:
+                return
         held = self.lines
         try:
             self.open()

@@ -18,7 +18,7 @@ from gateway.audit.chain import Link, linked
 from gateway.audit.lines import segment_line
 from gateway.audit.tampering import Finding
 from gateway.journal.cursors import Position
-from gateway.journal.disk import Disk
+from gateway.journal.disk import Disk, Identity
 from gateway.journal.recovery import TornTail, recover, segment_path
 
 log = logging.getLogger(__name__)
@@ -63,13 +63,15 @@ class Segments:
         self._disk = disk
         self._path = segment_path(directory, recovered.segment)  # of the last segment
         self._descriptor: int | None = None
+        self._identity: Identity = (0, 0)
         self._good_bytes = 0  # where the last segment's last whole and synced line ends
         self._began_at = now()  # Unix seconds, of the last segment
         self._leftover = False  # something may stand behind that
         self._distrusted = False  # a sync may have failed: the kernel may have dropped what it still shows us
         if recovered.segment:
             self._descriptor = disk.open(self._path)
-            self._good_bytes = disk.size(self._descriptor, self._path) or 0
+            self._identity = disk.identity(self._descriptor)
+            self._good_bytes = disk.size(self._path, self._identity) or 0
         if recovered.header:
             self._began_at = recovered.header.began_at
         elif self._good_bytes or not recovered.segment:
@@ -134,7 +136,7 @@ class Segments:
     def _segment_for(self, size_bytes: int) -> int:
         if self._descriptor is None:
             return self._begin_segment()
-        if self._disk.size(self._descriptor, self._path) != self._good_bytes:
+        if self._disk.size(self._path, self._identity) != self._good_bytes:
             # Truncated, removed or written to by somebody else: leave it as it is, for whoever looks into that.
             log.critical("%s was removed, moved or changed by somebody: going on in a new file", self._path)
             return self._begin_segment(self._path.name)
@@ -149,5 +151,6 @@ class Segments:
         path = segment_path(self._directory, self.number)
         descriptor = self._disk.create(path)
         self.close()
-        self._path, self._descriptor, self._good_bytes, self._began_at = path, descriptor, 0, self._now()
+        self._path, self._descriptor, self._identity = path, descriptor, self._disk.identity(descriptor)
+        self._good_bytes, self._began_at = 0, self._now()
         return descriptor

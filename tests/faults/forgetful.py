@@ -18,6 +18,7 @@ from pathlib import Path
 from gateway.app import run_instance
 from gateway.cli.logs import configure_logging
 from gateway.cli.serve import loop_factory
+from gateway.journal.disk import Identity
 from gateway.settings.reading import read_settings
 from tests.journal.disks import TwoStepDisk
 
@@ -66,9 +67,10 @@ class ForgetfulDisk(TwoStepDisk):
             self._open[descriptor].unsynced = b""
         super().truncate(descriptor, size_bytes)
 
-    def size(self, descriptor: int, path: Path) -> int | None:
-        found, file = super().size(descriptor, path), self._open.get(descriptor)
-        return found if found is None or file is None else found + len(file.unsynced)
+    def size(self, path: Path, identity: Identity) -> int | None:
+        found = super().size(path, identity)
+        unsynced = sum(len(file.unsynced) for file in self._open.values() if file.path == path)
+        return None if found is None else found + unsynced
 
     def _remember(self, descriptor: int, path: Path) -> int:
         self._open[descriptor] = Open(path)

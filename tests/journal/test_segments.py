@@ -189,6 +189,20 @@ def test_a_segment_that_somebody_removed_loses_no_later_line(tmp_path: Path) -> 
     assert sequences(tmp_path) == [3, 4]
 
 
+def test_another_file_under_a_segments_name_is_left_alone_however_long_it_is(tmp_path: Path) -> None:
+    segments = open_segments(tmp_path)
+    segments.append([LINE])
+    segment = tmp_path / "audit-000001.jsonl"
+    forged = bytes(segment.stat().st_size)
+    segment.unlink()
+    segment.write_bytes(forged)
+    segments.append([LINE])
+    segments.close()
+
+    assert segment.read_bytes() == forged
+    assert [read_sequence(entry) for entry in (tmp_path / "audit-000002.jsonl").read_bytes().splitlines()] == [3, 4]
+
+
 def test_a_limit_of_the_kernels_is_met_like_a_full_disk(tmp_path: Path) -> None:
     program = """
 import pathlib, resource, signal, sys
