@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import string
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -56,10 +55,19 @@ def test_a_line_says_when_and_where_and_bears_its_number() -> None:
     ]  # fmt: skip
 
 
-def test_the_time_is_exact_to_the_microsecond() -> None:
-    line = lines.suppressed_line("198.51.100.7", 3, now=1_800_000_000.123456, instance="gw-1")
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (1_800_000_000.123456, "08:00:00.123456Z"),
+        (1_800_000_000.000009, "08:00:00.000009Z"),
+        (1_800_000_059.9999996, "08:01:00.000000Z"),
+        (1_800_000_000.5, "08:00:00.500000Z"),  # a second that was told before
+    ],
+)
+def test_the_time_is_exact_to_the_microsecond(now: float, told: str) -> None:
+    line = lines.suppressed_line("198.51.100.7", 3, now=now, instance="gw-1")
 
-    assert datetime.fromisoformat(read(line)["time"]).microsecond == 123456
+    assert read(line)["time"] == f"2027-01-15T{told}"
 
 
 def test_an_intent_says_who_wants_what_of_whom() -> None:
