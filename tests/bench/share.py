@@ -14,7 +14,7 @@ from tests.bench.load import saturate
 from tests.bench.systems import Bench, started
 
 MOST_US = {"a GET": (0, 45.0), "a PATCH": (100, 90.0)}  # PATCHes in a hundred requests; CPU microseconds
-ROUNDS, SECONDS = 5, 4
+ROUNDS, SECONDS = 9, 3
 
 
 def shares(shared: Bench) -> Iterator[str]:
