@@ -54,7 +54,7 @@ class ForgetfulDisk(TwoStepDisk):
             return super().sync(descriptor)
         half = len(file.unsynced) // 2
         os.write(descriptor, file.unsynced[:half])
-        time.sleep(0.0005)  # so that a kill falls here, too
+        time.sleep(0.004)  # so that kills fall here, too
         os.write(descriptor, file.unsynced[half:])
         super().sync(descriptor)
         file.unsynced = b""
