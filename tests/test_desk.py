@@ -15,7 +15,7 @@ import pytest
 from gateway.app import Instance
 from gateway.cli.holds import Hold, Task, holds_of, page_of
 from gateway.exchange import RequestId
-from gateway.journal import Journal, JournalUnavailable
+from gateway.journal import Journal, JournalUnavailable, Line, written_out
 from gateway.server.control import ControlRefused, User
 from gateway.stages.guarding import GuardEvent
 from gateway.stages.recording import Recording
@@ -42,13 +42,13 @@ class Notices(Journal):
         self.is_waiting = asyncio.Event()
         self._keeper = keeper
 
-    async def append(self, line: bytes, *, vital: bool = False) -> None:
+    async def append(self, line: Line, *, vital: bool = False) -> None:
         if self.passes is not None:
             self.is_waiting.set()
             await self.passes.wait()
         if self.is_failing:
             raise JournalUnavailable("the disk is full")
-        self.lines.append(json.loads(line))
+        self.lines.append(json.loads(written_out(line)))
         if self._keeper.ledger is not None:
             self.ended.append([view.hold.ended_at is not None for view in self._keeper.ledger.holds()])
 

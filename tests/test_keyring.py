@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.journal import Journal, JournalUnavailable
+from gateway.journal import Journal, JournalUnavailable, Line, written_out
 from gateway.keyring import Keyring
 from gateway.metrics import Metrics
 from gateway.refusal import Refusal
@@ -48,10 +48,10 @@ class Notices(Journal):
         self.fails_after: int | None = None  # so many lines
         self._seat = seat
 
-    async def append(self, line: bytes, *, vital: bool = False) -> None:
+    async def append(self, line: Line, *, vital: bool = False) -> None:
         if self.is_failing or len(self.lines) == self.fails_after:
             raise JournalUnavailable("the disk is full")
-        self.lines.append(json.loads(line))
+        self.lines.append(json.loads(written_out(line)))
         self.opened.append(self._seat.open_names())
         if self.is_slow:
             raise JournalUnavailable("the disk took longer than 5 s")

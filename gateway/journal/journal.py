@@ -2,6 +2,8 @@
 
 A disk takes as long to sync a hundred lines as one. So whatever is asked for while the thread is busy makes up the
 next batch, in the order in which it came; and under load a millisecond goes by between two (see `journal.pace`).
+Lines that are only described when they are asked for are written out then, one after the other: each for half of
+what it costs between everything else that a request takes.
 """
 
 from __future__ import annotations
@@ -9,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from gateway.audit.chain import Link
 from gateway.audit.tampering import Finding
@@ -30,6 +33,8 @@ log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.001
 
+Line: TypeAlias = bytes | Callable[[], bytes]  # with its newline; or what writes it
+
 
 class JournalUnavailable(Exception):
     """A line could not be put on record in time; the text says why, for operators."""
@@ -39,10 +44,11 @@ class JournalUnavailable(Exception):
 class _Asked:
     """A line, and who waits for it."""
 
-    line: bytes
+    line: Line
     on_record: asyncio.Future[None]
     asked_at: float  # loop seconds
     vital: bool
+    written: bytes = b""  # the line, once its batch is complete
 
 
 class Journal:
@@ -93,7 +99,7 @@ class Journal:
         """Wait for the lines that were asked for, within the time limit, and let the directory go."""
         self._files = None
         if self._waiting:
-            self._batches.put(self._waiting)
+            self._batches.put(_with_lines(self._waiting))
         self._batches.put(None)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._time_limit_seconds):
@@ -130,9 +136,11 @@ class Journal:
             return ()
         return tuple([self._files.incidents.popleft() for _ in range(len(self._files.incidents))])
 
-    async def append(self, line: bytes, *, vital: bool = False) -> None:
+    async def append(self, line: Line, *, vital: bool = False) -> None:
         """Put one line on record: it would survive a power cut once this returns. It is numbered and chained as it is
         written; a vital one, while that fails, as soon as it can be.
+
+        What writes a line is called once, when its batch is complete, or never; what it raises is raised here.
 
         After a failure the line is not there, but for one case: a disk too slow for the time limit may still take it
         later. The next append tries afresh.
@@ -152,9 +160,10 @@ class Journal:
         await asked.on_record
 
     def _hand_over(self) -> None:
-        self._under_way, self._waiting = self._waiting, []
-        self._pace.note(len(self._under_way), self._loop.time())
-        self._batches.put(self._under_way)
+        self._under_way, self._waiting = _with_lines(self._waiting), []
+        if self._under_way:
+            self._pace.note(len(self._under_way), self._loop.time())
+            self._batches.put(self._under_way)
 
     def _note_end(self, batch: list[_Asked], failure: Failure | None) -> None:
         """A batch came back from the thread."""
@@ -204,7 +213,8 @@ class Journal:
         assert files is not None  # noqa: S101 - opened before the thread began
         while (batch := self._batches.get()) is not None:
             try:
-                failure = files.append([asked.line for asked in batch], [asked.line for asked in batch if asked.vital])
+                written, vital = [asked.written for asked in batch], [asked.written for asked in batch if asked.vital]
+                failure = files.append(written, vital)
             except Exception as error:  # a fault of ours: the thread must go on, and those who wait must hear of it
                 log.exception("the journal failed")
                 failure = Failure(f"the journal failed: {type(error).__name__}", reserved=False)
@@ -213,3 +223,23 @@ class Journal:
         files.close()
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ended.set)
+
+
+def written_out(line: Line) -> bytes:
+    """What is to stand in the log, but for its number and its link."""
+    return line if isinstance(line, bytes) else line()
+
+
+def _with_lines(waiting: list[_Asked]) -> list[_Asked]:
+    """Those whose lines could be written out."""
+    return [asked for asked in waiting if _has_its_line(asked)]
+
+
+def _has_its_line(asked: _Asked) -> bool:
+    try:
+        asked.written = written_out(asked.line)
+    except Exception as error:
+        if not asked.on_record.done():
+            asked.on_record.set_exception(error)
+        return False
+    return True

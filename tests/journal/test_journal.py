@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -250,3 +251,66 @@ async def test_a_journal_whose_disk_hangs_for_good_can_be_left(tmp_path: Path) -
             await journal.append(LINE)
     disk.slow.set()
     await until(lambda: sequences(tmp_path) == [1, 2])
+
+
+async def test_what_writes_a_line_is_called_once_when_its_batch_is_complete(tmp_path: Path) -> None:
+    disk, written = CountingDisk(), list[int]()
+
+    def write(mark: int) -> bytes:
+        written.append(mark)
+        return b'{"mark":%d}\n' % mark
+
+    async with asyncio.TaskGroup() as tasks, Journal(tmp_path, disk=disk) as journal:
+        disk.slow.clear()
+        tasks.create_task(journal.append(partial(write, 0)))
+        await until_it_hangs(disk)
+        for mark in range(1, 4):
+            tasks.create_task(journal.append(partial(write, mark)))
+        await asyncio.sleep(0.01)
+        assert written == [0]
+        disk.slow.set()
+
+    assert written == [0, 1, 2, 3]
+    assert [json.loads(entry).get("mark") for entry in content(tmp_path).splitlines()] == [None, 0, 1, 2, 3]
+
+
+async def test_a_line_that_cannot_be_written_out_spoils_no_other(tmp_path: Path) -> None:
+    async with Journal(tmp_path) as journal:
+        wrong, _ = await asyncio.gather(journal.append(lambda: bytes(-1)), journal.append(LINE), return_exceptions=True)
+        assert isinstance(wrong, ValueError)
+        with pytest.raises(ValueError, match="negative"):
+            await journal.append(lambda: bytes(-1))
+        assert journal.waiting == 0
+        await journal.append(LINE)
+
+    assert sequences(tmp_path) == [1, 2, 3]
+
+
+async def test_a_failing_disk_is_not_well_again_for_a_line_that_cannot_be_written_out(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    async with Journal(tmp_path, disk=disk) as journal:
+        disk.failing = {"sync"}
+        await fails(journal)
+        with pytest.raises(ValueError, match="negative"):
+            await journal.append(lambda: bytes(-1))
+        assert journal.problem is not None
+        disk.failing = set()
+
+
+async def test_what_was_given_up_is_never_written_out(tmp_path: Path) -> None:
+    disk, written = CountingDisk(), list[bytes]()
+
+    def write() -> bytes:
+        written.append(LINE)
+        return LINE
+
+    async with Journal(tmp_path, disk=disk, time_limit_seconds=0.05) as journal, asyncio.TaskGroup() as tasks:
+        disk.slow.clear()
+        tasks.create_task(fails(journal))
+        await until_it_hangs(disk)
+        with pytest.raises(JournalUnavailable):
+            await journal.append(write)
+        disk.slow.set()
+        await journal.append(LINE)
+
+    assert written == []

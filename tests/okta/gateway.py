@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.exchange import Request, RequestId
-from gateway.journal import Journal
+from gateway.journal import Journal, Line, written_out
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.rehearsal.messages import request_fields
@@ -63,10 +63,10 @@ class MemoryJournal(Journal):
         self.entries: list[Entry] = []
         self.on_entry: Callable[[Entry], None] = lambda _: None  # told before whoever waits for the line goes on
 
-    async def append(self, line: bytes, *, vital: bool = False) -> None:
+    async def append(self, line: Line, *, vital: bool = False) -> None:
         loop = asyncio.get_running_loop()
         on_record: asyncio.Future[None] = loop.create_future()
-        loop.call_later(RECORD_SECONDS, self._write, line, on_record)
+        loop.call_later(RECORD_SECONDS, self._write, written_out(line), on_record)
         await on_record
 
     def _write(self, line: bytes, on_record: asyncio.Future[None]) -> None:

@@ -7,11 +7,12 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 from gateway.audit import lines
 from gateway.exchange import RequestId, Trail, Unparsed
-from gateway.journal import Incident, Journal, JournalUnavailable
+from gateway.journal import Incident, Journal, JournalUnavailable, Line
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
 from gateway.stages.recording.late import Late
@@ -56,7 +57,8 @@ class Recording:
         Raises:
             Refusal: RECORD_UNAVAILABLE; the write must not leave.
         """
-        await self._must_append("intent", lines.intent_line(trail, now=self._now(), instance=self.instance))
+        write = partial(lines.intent_line, trail, now=self._now(), instance=self.instance)
+        await self._must_append("intent", write)
 
     async def record_outcome(self, trail: Trail) -> None:
         """What became of a request: durable before this returns.
@@ -83,11 +85,11 @@ class Recording:
                 self._owed.add(trail.request.id)  # its intent may be on record, even if it is only so later
             raise
 
-    async def _outcome_line(self, trail: Trail) -> bytes:
+    async def _outcome_line(self, trail: Trail) -> Line:
         now, repeat, put_off = self._now(), None, is_put_off(trail)
         if (put_off or self._repeats) and (task := task_of(trail)) is not None:
             repeat = await self._repeats.note(task, now, put_off=put_off)
-        return lines.outcome_line(trail, now=now, instance=self.instance, repeat=repeat)
+        return partial(lines.outcome_line, trail, now=now, instance=self.instance, repeat=repeat)
 
     def observe(self, trail: Trail) -> None:
         """Metrics and log of a request, once its answer is settled. Strangers are in the log as in the audit log."""
@@ -190,14 +192,14 @@ class Recording:
         while self._incidents and await self.notice(self._incidents[0].kind, **self._incidents[0].details):
             self._incidents.popleft()
 
-    async def _must_append(self, event: str, line: bytes, *, vital: bool = False) -> None:
+    async def _must_append(self, event: str, line: Line, *, vital: bool = False) -> None:
         try:
             await self._append(event, line, vital=vital)
         except JournalUnavailable as error:
             self._unrecorded[event] += 1
             raise Refusal(Reason.RECORD_UNAVAILABLE, note=str(error)) from error
 
-    async def _try_append(self, event: str, line: bytes) -> None:
+    async def _try_append(self, event: str, line: Line) -> None:
         if not await self._succeeds(event, line):
             self._unrecorded[event] += 1
 
@@ -205,14 +207,14 @@ class Recording:
         if not await self._succeeds(event, line) and not self._late.add(line):
             self._unrecorded[event] += 1
 
-    async def _succeeds(self, event: str, line: bytes) -> bool:
+    async def _succeeds(self, event: str, line: Line) -> bool:
         try:
             await self._append(event, line)
         except JournalUnavailable:
             return False
         return True
 
-    async def _append(self, event: str, line: bytes, *, vital: bool = False) -> None:
+    async def _append(self, event: str, line: Line, *, vital: bool = False) -> None:
         started = self._clock()
         written = False
         try:
