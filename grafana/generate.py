@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from grafana.panels import (
+    DATASOURCE,
     GOOD_AT_LEAST,
     GOOD_BELOW,
     Column,
@@ -37,7 +38,16 @@ DAY = 86400.0
 
 def rate(metric: str, labels: str, by: str = "") -> str:
     """The rate of a counter, summed up."""
-    return f"sum{f' by ({by})' if by else ''} (rate({M}{metric}{labels}[$__rate_interval]))"
+    return f"{_sum(by)} (rate({M}{metric}{labels}[$__rate_interval]))"
+
+
+def increase(metric: str, labels: str, by: str = "") -> str:
+    """By how much a counter has grown, summed up."""
+    return f"{_sum(by)} (increase({M}{metric}{labels}[$__rate_interval]))"
+
+
+def _sum(by: str) -> str:
+    return f"sum by ({by})" if by else "sum"
 
 
 def quantiles(metric: str, labels: str) -> tuple[Query, ...]:
@@ -113,11 +123,11 @@ GATEWAY_TO_APPLICATION = Row(
     series("Does it answer?", "1: the application answers its probe, which also comes at night.", "short",
            Query(f"min by (tenant) ({M}upstream_up{T})", "{{tenant}}")),
     series("Second attempts, unknown outcomes", "Attempts after a first one, by how far that came; writes of which nobody knows whether they were carried out.", "short",
-           Query(f"sum by (after) (increase({M}upstream_retries_total{T}[$__rate_interval]))", "after {{after}}"),
-           Query(f"sum (increase({M}upstream_outcome_unknown_total{T}[$__rate_interval]))", "outcome unknown")),
+           Query(increase("upstream_retries_total", T, "after"), "after {{after}}"),
+           Query(increase("upstream_outcome_unknown_total", T), "outcome unknown")),
     series("Nodes that come and go", "Changes of state, and how often another node took over.", "short",
-           Query(f"sum by (tenant, node, state) (increase({M}upstream_node_transitions_total{T}[$__rate_interval]))", "{{tenant}} {{node}} {{state}}"),
-           Query(f"sum by (tenant, node) (increase({M}upstream_primary_changes_total{T}[$__rate_interval]))", "{{tenant}} {{node}} took over")),
+           Query(increase("upstream_node_transitions_total", T, "tenant, node, state"), "{{tenant}} {{node}} {{state}}"),
+           Query(increase("upstream_primary_changes_total", T, "tenant, node"), "{{tenant}} {{node}} took over")),
     table("Which node gets the requests", "The primary of each tenant.", (Column("tenant", "Tenant"), Column("node", "Node")),
           Query(f"max by (tenant, node) ({M}upstream_node_primary{T}) == 1", instant=True)),
 )  # fmt: skip
@@ -132,7 +142,7 @@ GUARD = Row(
     series("Can it count, and whom", "1: the ledger works. The number of people decides what is a wave in a small directory.", "short",
            Query(f"min ({M}guard_up{I})", "can count"), Query(f"max by (tenant) ({M}guard_directory_people{T})", "{{tenant}} people")),
     series("Events to the webhook", "failed and dropped: whoever relies on it hears nothing.", "short",
-           Query(f"sum by (result) (increase({M}webhook_events_total{I}[$__rate_interval]))", "{{result}}")),
+           Query(increase("webhook_events_total", I, "result"), "{{result}}")),
 )  # fmt: skip
 
 SECURITY = Row(
@@ -140,12 +150,12 @@ SECURITY = Row(
     series("Authentications", "accepted, or why not.", "reqps", Query(f"{rate('auth_attempts_total', T, 'result')} > 0", "{{result}}"), stacked=True),
     series("Limits", "rate-exceeded and no-place: the client comes back later.", "reqps", Query(rate("ratelimit_decisions_total", T, "decision"), "{{decision}}")),
     series("TLS handshakes", "Other than ok is mostly scanners; client-distrusts-certificate is the chain or the name.", "short",
-           Query(f"sum by (result) (increase({M}tls_handshakes_total{I}[$__rate_interval]))", "{{result}}")),
+           Query(increase("tls_handshakes_total", I, "result"), "{{result}}")),
     series("PROXY headers", "What balancers announce; other than proxied and local is a balancer that does not, or a forgery.", "short",
-           Query(f"sum by (result) (increase({M}proxy_headers_total{I}[$__rate_interval])) or vector(0)", "{{result}}")),
+           Query(f"{increase('proxy_headers_total', I, 'result')} or vector(0)", "{{result}}")),
     series("Turned away", "Connections above listen.max_connections, and strangers who are in the audit log as a count only.", "short",
-           Query(f"sum by (reason) (increase({M}connections_rejected_total{I}[$__rate_interval]))", "{{reason}}"),
-           Query(f"sum (increase({M}strangers_suppressed_total{I}[$__rate_interval]))", "strangers, counted only")),
+           Query(increase("connections_rejected_total", I, "reason"), "{{reason}}"),
+           Query(increase("strangers_suppressed_total", I), "strangers, counted only")),
     series("Lists of networks", "How many networks each feed has; refused: its present file is not believed.", "short",
            Query(f"max by (feed) ({M}source_feed_networks{I})", "{{feed}}"), Query(f"max by (feed) ({M}source_feed_refused{I})", "{{feed}} refused")),
     table("Age of the lists", "Since their files were written.", (Column("feed", "Feed"), Column("Value", "Age", "s")),
@@ -177,7 +187,7 @@ ENDS = Row(
     table("Last use of credentials", "As each instance remembers it.", (Column("tenant", "Tenant"), Column("credential", "Credential"), Column("Value", "Not used for", "s")),
           Query(f"time() - max by (tenant, credential) ({M}credential_last_used_timestamp_seconds{T})", instant=True)),
     series("Renewals", "Changed files of certificates that were taken or refused, and certificates whose files cannot be used now.", "short",
-           Query(f"sum by (result) (increase({M}tls_reloads_total{I}[$__rate_interval]))", "{{result}}"),
+           Query(increase("tls_reloads_total", I, "result"), "{{result}}"),
            Query(f"max by (certificate) ({M}tls_certificate_refused{I})", "{{certificate}} refused")),
 )  # fmt: skip
 
@@ -248,7 +258,7 @@ def _variable(name: str, label: str, query: str, *, many: bool) -> Json:
         "name": name,
         "label": label,
         "type": "query",
-        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "datasource": DATASOURCE,
         "query": {"query": query, "refId": name},
         "definition": query,
         "refresh": 2,
@@ -260,7 +270,7 @@ def _variable(name: str, label: str, query: str, *, many: bool) -> Json:
 def _annotation(name: str, expression: str) -> Json:
     return {
         "name": name,
-        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "datasource": DATASOURCE,
         "enable": True,
         "expr": expression,
         "useValueForTime": "on",

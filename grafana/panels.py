@@ -10,7 +10,7 @@ Json = Union[str, float, bool, None, Sequence["Json"], dict[str, "Json"]]  # noq
 
 COLUMNS = 24
 GOOD_AT_LEAST, GOOD_BELOW = "at least", "below"
-_DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 _PALETTE: Json = {"mode": "palette-classic"}
 _ENDS: Json = {
     "mode": "absolute",
@@ -207,7 +207,7 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> Json:
         "type": panel.kind,
         "title": panel.title,
         "description": panel.description,
-        "datasource": _DATASOURCE,
+        "datasource": DATASOURCE,
         "gridPos": {"x": x, "y": y, "w": panel.width, "h": panel.height},
         "fieldConfig": {"defaults": panel.fields, "overrides": panel.overrides},
         "options": panel.options,
@@ -219,7 +219,7 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> Json:
 def _target(query: Query, reference: str, panel: Panel) -> Json:
     return {
         "refId": reference,
-        "datasource": _DATASOURCE,
+        "datasource": DATASOURCE,
         "expr": query.expression,
         "legendFormat": query.legend or "__auto",
         "instant": query.instant,
