@@ -46,12 +46,8 @@ def upstream_files_are_good(settings: Settings, now: float) -> Iterator[Problem]
         key = dotted("tenants", name)
         if tenant.upstream_ca_file is not None:
             yield from pairs.examine_authorities(f"{key}.upstream_ca_file", tenant.upstream_ca_file)
-        certificate, private = tenant.upstream_certificate_file, tenant.upstream_key_file
-        if certificate is not None and private is not None:
-            yield from pairs.examine_pair(
-                (f"{key}.upstream_certificate_file", certificate), (f"{key}.upstream_key_file", private), now
-            )
-            yield from is_private(f"{key}.upstream_key_file", private)
+        pair = tenant.upstream_certificate_file, tenant.upstream_key_file
+        yield from _pair_is_good(f"{key}.upstream_", *pair, now)
 
 
 def audit_key_is_good(settings: Settings, _now: float) -> Iterator[Problem]:
@@ -74,23 +70,21 @@ def syslog_files_are_good(settings: Settings, now: float) -> Iterator[Problem]:
         return
     if syslog.ca_file is not None:
         yield from pairs.examine_authorities("audit.syslog.ca_file", syslog.ca_file)
-    if syslog.certificate_file is not None and syslog.key_file is not None:
-        yield from pairs.examine_pair(
-            ("audit.syslog.certificate_file", syslog.certificate_file),
-            ("audit.syslog.key_file", syslog.key_file),
-            now,
-        )
-        yield from is_private("audit.syslog.key_file", syslog.key_file)
+    yield from _pair_is_good("audit.syslog.", syslog.certificate_file, syslog.key_file, now)
 
 
 def metrics_pair_is_good(settings: Settings, now: float) -> Iterator[Problem]:
     """Certificate and key of [metrics]."""
-    metrics = settings.metrics
-    if metrics.certificate_file is not None and metrics.key_file is not None:
-        yield from pairs.examine_pair(
-            ("metrics.certificate_file", metrics.certificate_file), ("metrics.key_file", metrics.key_file), now
-        )
-        yield from is_private("metrics.key_file", metrics.key_file)
+    yield from _pair_is_good("metrics.", settings.metrics.certificate_file, settings.metrics.key_file, now)
+
+
+def _pair_is_good(prefix: str, certificate: Path | None, private: Path | None, now: float) -> Iterator[Problem]:
+    """A certificate and its key, where both are given; `prefix` stands before the names of their settings."""
+    if certificate is None or private is None:
+        return
+    key = f"{prefix}key_file"
+    yield from pairs.examine_pair((f"{prefix}certificate_file", certificate), (key, private), now)
+    yield from is_private(key, private)
 
 
 def secret_files_are_private(settings: Settings, _now: float) -> Iterator[Problem]:

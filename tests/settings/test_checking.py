@@ -250,21 +250,6 @@ key_file = "client.key"
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "key", "says"),
-    [
-        ("tls/ca.pem", "garbage", "audit.syslog.ca_file", "no certificate"),
-        ("tls/fullchain.pem", "garbage", "audit.syslog.certificate_file", "no certificate"),
-        ("tls/ca.pem", None, "audit.syslog.ca_file", "No such file"),
-        ("client.key", "garbage", "audit.syslog.key_file", "no private key"),
-    ],
-)
-def test_a_file_towards_the_syslog_server_that_is_no_use_is_named(
-    tmp_path: Path, name: str, content: str | None, key: str, says: str
-) -> None:
-    assert says in said(spoil(tmp_path, ('directory = "audit"\n', SYSLOG), **{name: content}), key)
-
-
 METRICS = """directory = "audit"
 
 [metrics]
@@ -275,17 +260,21 @@ key_file = "metrics.key"
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "key", "says"),
+    ("section", "name", "content", "key", "says"),
     [
-        ("tls/fullchain.pem", "garbage", "metrics.certificate_file", "no certificate"),
-        ("metrics.key", "garbage", "metrics.key_file", "no private key"),
-        ("tls/fullchain.pem", None, "metrics.certificate_file", "No such file"),
+        (SYSLOG, "tls/ca.pem", "garbage", "audit.syslog.ca_file", "no certificate"),
+        (SYSLOG, "tls/fullchain.pem", "garbage", "audit.syslog.certificate_file", "no certificate"),
+        (SYSLOG, "tls/ca.pem", None, "audit.syslog.ca_file", "No such file"),
+        (SYSLOG, "client.key", "garbage", "audit.syslog.key_file", "no private key"),
+        (METRICS, "tls/fullchain.pem", "garbage", "metrics.certificate_file", "no certificate"),
+        (METRICS, "metrics.key", "garbage", "metrics.key_file", "no private key"),
+        (METRICS, "tls/fullchain.pem", None, "metrics.certificate_file", "No such file"),
     ],
 )
-def test_a_file_of_the_metrics_listener_that_is_no_use_is_named(
-    tmp_path: Path, name: str, content: str | None, key: str, says: str
+def test_a_file_towards_the_syslog_server_or_of_the_metrics_that_is_no_use_is_named(
+    tmp_path: Path, section: str, name: str, content: str | None, key: str, says: str
 ) -> None:
-    assert says in said(spoil(tmp_path, ('directory = "audit"\n', METRICS), **{name: content}), key)
+    assert says in said(spoil(tmp_path, ('directory = "audit"\n', section), **{name: content}), key)
 
 
 def test_a_key_of_the_metrics_listener_is_private(tmp_path: Path) -> None:
