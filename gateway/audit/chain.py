@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.audit.merkle import Tree, grown, leaf
+from gateway.audit.records import number_of
 
 NO_LINE = "0" * 64  # the digest before the very first line
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -90,9 +91,10 @@ def read_header(line: bytes) -> Header | None:
     if record is None or record.get("event") != "segment":
         return None
     try:
-        segment, sequence, instance, prev = (record[key] for key in ("segment", "seq", "instance", "prev"))
+        segment, sequence = number_of(record, "segment"), number_of(record, "seq")
+        instance, prev = record["instance"], record["prev"]
         # SECURITY: whoever can write to a file must not stop a start or an auditor by what no gateway writes there.
-        if not (_counts(segment) and _counts(sequence) and isinstance(instance, str) and _DIGEST.fullmatch(prev)):
+        if not (segment > 0 and sequence > 0 and isinstance(instance, str) and _DIGEST.fullmatch(prev)):
             return None
         if type(record["size"]) is not int:
             return None
@@ -101,10 +103,6 @@ def read_header(line: bytes) -> Header | None:
         return Header(segment, instance, began_at, Link(sequence - 1, prev, tree))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
-
-
-def _counts(value: object) -> bool:
-    return type(value) is int and value > 0  # True is an int too
 
 
 def _read(line: bytes) -> dict[str, Any] | None:
