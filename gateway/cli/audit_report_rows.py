@@ -31,9 +31,9 @@ COLUMNS = (
 MOST_ROWS = 100  # of each table, on the page
 
 # SECURITY: what a spreadsheet takes for a formula, also in its full-width form, and behind blanks.
-_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+_FORMULA_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 # The same where a spreadsheet separates cells by semicolons, as many countries' do: it does not see our quotes then.
-_HIDDEN_FORMULA = re.compile(r""";(?=[\s"\N{REPLACEMENT CHARACTER}]*[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+_HIDDEN_FORMULA = re.compile(rf""";(?=[\s"\N{{REPLACEMENT CHARACTER}}]*[{re.escape(_FORMULA_SIGNS)}])""")
 
 
 def cells_of(item: Item, names: Names, leavers: Leavers) -> Cells:
@@ -57,7 +57,7 @@ def safe_cell(value: str | float) -> str | float:
     if not isinstance(value, str):
         return value
     text = _HIDDEN_FORMULA.sub(";'", printable(value))
-    return f"'{text}" if value.strip()[:1] in _FORMULA else text
+    return f"'{text}" if value.strip().startswith(tuple(_FORMULA_SIGNS)) else text
 
 
 def _access(item: Access, names: Names) -> Cells:
