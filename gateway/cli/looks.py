@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ PLAIN_PATH: TypeAdapter[str] = TypeAdapter(PlainPath)
 _UPSTREAM_URL: TypeAdapter[str] = TypeAdapter(UpstreamUrl)
 
 _CONNECT_SECONDS = 3.0
+_SHIFTS = {"u": 6, "g": 3, "o": 0}  # of the bits of others to those of a class
 _NODE = re.compile(r"(https?://[^/\s]+)(/\S*)?")
 _FEED_HOWTO = {"okta": "curl -fsSo {file} https://s3.amazonaws.com/okta-ip-ranges/ip_ranges.json fetches it"}
 
@@ -113,9 +115,7 @@ def absolute(text: str) -> Path:
 def can_read(user: Owner, file: Path) -> bool:
     """Whether a file's own mode lets somebody read it; the directories above have their say too."""
     found = file.stat()
-    mine = [(found.st_uid == user.user_id, stat.S_IRUSR), (found.st_gid == user.group_id, stat.S_IRGRP)]
-    allowed = next((bit for applies, bit in mine if applies), stat.S_IROTH)
-    return bool(found.st_mode & allowed)
+    return bool(found.st_mode & stat.S_IROTH << _SHIFTS[_class_of(user, (user.group_id,), found)])
 
 
 def why_not_entered(user: Owner, directory: Path) -> str:
@@ -126,14 +126,17 @@ def why_not_entered(user: Owner, directory: Path) -> str:
     way = directory.resolve()
     for path in filter(Path.exists, (*reversed(way.parents), way)):
         found = path.stat()
-        who, bit = "o", stat.S_IXOTH
-        if found.st_uid == user.user_id:
-            who, bit = "u", stat.S_IXUSR
-        elif found.st_gid in groups:
-            who, bit = "g", stat.S_IXGRP
-        if not found.st_mode & bit:
+        who = _class_of(user, groups, found)
+        if not found.st_mode & stat.S_IXOTH << _SHIFTS[who]:
             return f"{path} cannot be entered by {user.name}; chmod {who}+x {path}"
     return ""
+
+
+def _class_of(user: Owner, groups: Collection[int], found: os.stat_result) -> str:
+    """Which bits of a mode hold for somebody, as chmod calls them."""
+    if found.st_uid == user.user_id:
+        return "u"
+    return "g" if found.st_gid in groups else "o"
 
 
 def why_not_resolved(host: str, port: int) -> str:
