@@ -187,20 +187,20 @@ class Keyring:
         Raises:
             ControlRefused: it cannot be recorded or kept; nothing has changed, and the record says so, now or later.
         """
-        failed = "credential-change-failed", {"change": kind, **details}
+        failed, about = "credential-change-failed", {"change": kind, **details}
         if self.keeper.owed and not await self._pay():  # it goes first, or it would seem to be about this act
             raise ControlRefused(_UNRECORDED)
         if not await self._record(kind, details):
-            await self._owe(*failed)  # a disk that is too slow may still take the line
+            await self._owe(failed, about)  # a disk that is too slow may still take the line
             raise ControlRefused(_UNRECORDED)
         _log(kind, details)
         try:
             await self.keeper.keep(book)
         except CredentialsUnavailable as error:
             log.error("nothing came of it: %s", error, extra={"tenant": details["tenant"]})  # noqa: TRY400 - says all
-            if await self._instance.recording.notice(failed[0], **failed[1]):
+            if await self._instance.recording.notice(failed, **about):
                 raise ControlRefused(f"nothing was changed, and the record says so: {error}") from error
-            await self._owe(*failed)
+            await self._owe(failed, about)
             raise ControlRefused(f"nothing was changed, and the record does not say so yet: {error}") from error
         self._put_in_effect()
 
