@@ -18,6 +18,7 @@ from gateway.stages.guarding import Directories, Guarding
 from gateway.stages.inspection import inspect, survey
 from gateway.state.keeper import Keeper
 from gateway.state.ledger import Ledger
+from tests.bench.report import verdict
 from tests.worlds import PATH, client, request
 
 PEOPLE_IN_THE_WINDOW = 500
@@ -40,8 +41,8 @@ class _NoFile(Keeper):
 def decisions() -> Iterator[str]:
     """Lines: the median over rounds of one decision, and the most it may be."""
     for name, us in asyncio.run(_measure()).items():
-        verdict = "ok" if us <= MOST_US[name] else "missed"
-        yield f"the guard's decision on {name:<28} {us:6.2f} us   at most {MOST_US[name]:g}   {verdict}"
+        said = verdict(us <= MOST_US[name])
+        yield f"the guard's decision on {name:<28} {us:6.2f} us   at most {MOST_US[name]:g}   {said}"
 
 
 async def _measure() -> dict[str, float]:

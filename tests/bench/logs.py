@@ -21,6 +21,7 @@ from gateway.journal.verifying import Request, verify
 from gateway.scim.addresses import Address, Kind
 from gateway.scim.operations import Who
 from tests.audit import trails
+from tests.bench.report import verdict
 
 LINES = 1_000_000
 PEOPLE = 20_000
@@ -111,12 +112,12 @@ def logs(directory: Path, count: int = LINES) -> Iterator[str]:
         "index, lines a second": count / _seconds(lambda: _build(log, index), time.process_time),
     }
     for name, figure in figures.items():
-        yield f"{name:<34} {figure:10,.0f}   at least {LEAST[name]:,.0f}   {_verdict(figure >= LEAST[name])}"
+        yield f"{name:<34} {figure:10,.0f}   at least {LEAST[name]:,.0f}   {verdict(figure >= LEAST[name])}"
     share = index.stat().st_size / size
     yield f"the index's share of the log       {share:10.2%}"
     took = _seconds(lambda: _search(log, "--index", str(index)))
-    verdict = _verdict(took <= MOST_SECONDS)
-    yield f"a person by the index, s           {took:10.2f}   at most {MOST_SECONDS:g}   {verdict}"
+    said = verdict(took <= MOST_SECONDS)
+    yield f"a person by the index, s           {took:10.2f}   at most {MOST_SECONDS:g}   {said}"
     yield f"a person without one, s            {_seconds(lambda: _search(log, '--no-index')):10.2f}"
 
 
@@ -136,7 +137,3 @@ def _seconds(act: Callable[[], object], clock: Callable[[], float] = time.perf_c
     began = clock()
     act()
     return clock() - began
-
-
-def _verdict(kept: bool) -> str:
-    return "ok" if kept else "missed"

@@ -133,13 +133,18 @@ TARGETS = (
 COMPARISONS = (("CPU of a PATCH, against Caddy", _ratio("patch_cpu_us", "caddy")),)
 
 
+def verdict(kept: bool) -> str:
+    """Of a target, in a word."""
+    return "ok" if kept else "missed"
+
+
 def verdicts(results: Results) -> Iterator[str]:
     """A line for each target of which everything was measured, and for each comparison."""
     for target in TARGETS:
         found = _if_measured(target.found, results)
         if found is not None:
-            verdict = "ok" if found <= target.most else "missed"
-            yield f"{target.says:<40} {found:8.2f} {target.unit:<3}  at most {target.most:g}  {verdict}"
+            said = verdict(found <= target.most)
+            yield f"{target.says:<40} {found:8.2f} {target.unit:<3}  at most {target.most:g}  {said}"
     for says, comparison in COMPARISONS:
         found = _if_measured(comparison, results)
         if found is not None:

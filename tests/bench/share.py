@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from tests.bench.load import saturate
+from tests.bench.report import verdict
 from tests.bench.systems import Bench, started
 
 MOST_US = {"a GET": (0, 45.0), "a PATCH": (100, 90.0)}  # PATCHes in a hundred requests; CPU microseconds
@@ -27,6 +28,6 @@ def shares(shared: Bench) -> Iterator[str]:
                 loads = [both.submit(saturate, system, shared.programs, patches, SECONDS) for system in systems]
                 recorded, unrecorded = (load.result().cpu_us for load in loads)
                 found.append(recorded - unrecorded)
-            verdict = "ok" if median(found) <= most else "missed"
+            said = verdict(median(found) <= most)
             spread = f"({min(found):.1f}..{max(found):.1f})"
-            yield f"the audit log's CPU in {name:<8} {median(found):6.1f} us {spread}   at most {most:g}   {verdict}"
+            yield f"the audit log's CPU in {name:<8} {median(found):6.1f} us {spread}   at most {most:g}   {said}"

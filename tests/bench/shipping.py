@@ -20,6 +20,7 @@ from gateway.journal.recovery import segment_paths
 from gateway.sinks import Sink, SyslogOutlet
 from tests.bench.logs import write_log
 from tests.bench.processes import OTHER_CORE, SYSTEM_CORE
+from tests.bench.report import verdict
 from tests.sinks.servers import Papers, section_of, serving
 from tests.waiting import until
 
@@ -66,10 +67,10 @@ async def _ship(directory: Path, log: Path, port: int, form: Literal["json", "oc
         took, used = time.perf_counter() - began, time.process_time() - used
         running.cancel()
     per_second = sink.counts["sent"] / took
-    verdict = "ok" if per_second >= LEAST_PER_SECOND else "missed"
+    kept = verdict(per_second >= LEAST_PER_SECOND)
     cost = f"{used / sink.counts['sent'] * 1e6:.1f} us of CPU each"
     said = f"syslog over TLS, {form}, events a second"
-    return f"{said:<42} {per_second:10,.0f}   at least {LEAST_PER_SECOND:,.0f}   {verdict} ({cost})"
+    return f"{said:<42} {per_second:10,.0f}   at least {LEAST_PER_SECOND:,.0f}   {kept} ({cost})"
 
 
 async def _receive(directory: Path) -> None:
