@@ -16,7 +16,7 @@ from gateway.app import Instance
 from gateway.rehearsal.certificates import make_development_certificates
 from gateway.settings.models import Settings
 from tests.audit.schema import check_each_kind
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from gateway.rehearsal.certificates import make_development_certificates
 from gateway.webhook import MAX_WAITING, Webhook
+from tests.ports import unused_port
 from tests.waiting import until
 
 TOKEN = "webhook-secret-0123456789"
@@ -99,12 +99,6 @@ def webhook_to(url: str, time: Time, token: str | None = TOKEN, timeout: float =
     return Webhook(url, token, timeout, clock=time.clock, sleep=time.sleep)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_an_event_arrives_as_json_with_the_token() -> None:
     async with receiving(Receiver()) as receiver, running(webhook_to(receiver.url, Time())) as webhook:
         webhook.tell({"event": "hold", "people": 21})
@@ -184,7 +178,7 @@ async def test_an_answer_without_an_end_holds_nobody_up() -> None:
 
 
 async def test_a_receiver_that_is_away_for_half_an_hour_misses_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    time, receiver = Time(), Receiver(port=free_port())
+    time, receiver = Time(), Receiver(port=unused_port())
     is_back, is_listening, began = asyncio.Event(), asyncio.Event(), time.now
 
     async def sleep(seconds: float) -> None:
@@ -210,7 +204,7 @@ async def test_a_receiver_that_is_away_for_half_an_hour_misses_nothing(caplog: p
 async def test_after_an_hour_events_are_dropped_and_the_log_says_so_once_until_it_heals(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    time, receiver = Time(), Receiver(port=free_port())
+    time, receiver = Time(), Receiver(port=unused_port())
     async with running(webhook_to(receiver.url, time)) as webhook:
         for n in range(3):
             webhook.tell({"n": n})
@@ -276,7 +270,7 @@ async def test_neither_token_nor_url_is_ever_logged_or_shown(
     caplog.set_level(logging.DEBUG)
     async with receiving(Receiver([status] * 200)) as receiver:
         if status == "away":
-            receiver.port = free_port()
+            receiver.port = unused_port()
         async with running(webhook_to(receiver.url, Time())) as webhook:
             webhook.tell({"n": 1})
             await until(lambda: webhook.failed == 1)
@@ -325,7 +319,7 @@ def test_a_token_that_no_header_takes_is_refused_unshown(token: str) -> None:
 
 async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
     time = Time()
     async with receiving(Receiver()) as receiver, running(webhook_to(receiver.url, time)) as webhook:
         webhook.tell({"n": 1})

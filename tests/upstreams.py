@@ -268,10 +268,3 @@ async def scripted_upstream(script: Script, tls: ssl.SSLContext | None = None) -
         await server.wait_closed()
     if upstream.faults:
         raise ExceptionGroup("the script failed", [f for f in upstream.faults if isinstance(f, Exception)])
-
-
-def unused_port() -> int:
-    """A port on 127.0.0.1 where nobody listens (unless somebody else is very quick)."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

@@ -21,7 +21,7 @@ from pathlib import Path
 from gateway.rehearsal.certificates import DevelopmentCertificates, make_development_certificates
 from tests.bench.processes import OTHER_CORE, SYSTEM_CORE, lives, running
 from tests.bench.programs import Programs
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 
 PEERS = Path(__file__).parent / "peers"
 PATH = "/scim/zbs848185728/v2"

@@ -14,8 +14,9 @@ from gateway.rehearsal.application import embedded_application
 from gateway.server.tls import server_context
 from tests.doctor import authorities
 from tests.doctor.scenes import HOST, Chain, chain_of
+from tests.ports import unused_port
 from tests.settings.files import write_good, write_private
-from tests.upstreams import answers, json_answer, scripted_upstream, unused_port
+from tests.upstreams import answers, json_answer, scripted_upstream
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN
 
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.health import command
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 
 
 @contextmanager

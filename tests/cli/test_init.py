@@ -19,8 +19,8 @@ from gateway.cli.init import command
 from gateway.rehearsal.application import Application, application_running
 from gateway.settings.reading import examine
 from tests.doctor.authorities import intermediate, issue, write
+from tests.ports import unused_port
 from tests.settings.files import write_private
-from tests.upstreams import unused_port
 from tests.worlds import PATH, UPSTREAM_TOKEN, sha256
 
 HOST = "scim.example.com"

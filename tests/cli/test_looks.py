@@ -23,7 +23,7 @@ from gateway.cli.looks import (
 )
 from gateway.cli.placing import Owner
 from gateway.settings.values import HostPort
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 
 PRIVILEGED = 443
 _SYSCTL = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")

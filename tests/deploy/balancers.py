@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import debian
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 
 SHIPPED = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 START_SECONDS = 10

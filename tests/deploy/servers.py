@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests import debian
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")
 START_SECONDS = 20

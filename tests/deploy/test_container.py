@@ -17,7 +17,7 @@ import pytest
 
 from tests.deploy import composed, images
 from tests.deploy.images import Container, Image
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(600)  # the first build fetches what it builds with

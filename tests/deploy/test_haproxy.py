@@ -11,7 +11,8 @@ import pytest
 
 from tests.deploy.balancers import ENDS_TLS, SHIPPED, call, haproxy, passing_tls_through, without_the_host
 from tests.houses import House, house
-from tests.upstreams import answers, json_answer, scripted_upstream, unused_port
+from tests.ports import unused_port
+from tests.upstreams import answers, json_answer, scripted_upstream
 from tests.waiting import until
 
 LIST = json_answer({"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 0,

@@ -21,8 +21,9 @@ from grafana import generate
 from grafana.panels import Panel
 from tests.deploy import servers
 from tests.houses import House, house
+from tests.ports import unused_port
 from tests.sinks.servers import Papers, serving
-from tests.upstreams import answers, http_answer, json_answer, scripted_upstream, unused_port
+from tests.upstreams import answers, http_answer, json_answer, scripted_upstream
 from tests.worlds import TOKEN, sha256
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"

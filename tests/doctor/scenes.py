@@ -22,7 +22,7 @@ from gateway.settings.reading import read_settings
 from tests.doctor.authorities import write_good
 from tests.end_to_end.processes import write_settings
 from tests.houses import instance_running
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 from tests.worlds import PATH, TOKEN
 
 HOST = "127.0.0.1"  # a name may have more addresses than the gateway listens at

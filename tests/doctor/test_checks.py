@@ -33,9 +33,10 @@ from tests.doctor.scenes import (
     visit,
 )
 from tests.journal.disks import FailingDisk
+from tests.ports import unused_port
 from tests.scim11_server import PATH_OF_1_1, scim11_server
 from tests.settings.files import write_private
-from tests.upstreams import Conversation, answers, http_answer, json_answer, scripted_upstream, unused_port
+from tests.upstreams import Conversation, answers, http_answer, json_answer, scripted_upstream
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
 
 HTML = {"Content-Type": "text/html", "Server": "nginx/1.22.1"}

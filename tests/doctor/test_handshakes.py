@@ -15,13 +15,13 @@ from gateway.doctor.visit import Limits, Visit
 from gateway.server.tls import server_context
 from tests.doctor.authorities import Issued, intermediate, issue, root, write, write_good
 from tests.doctor.scenes import findings, tls_server
+from tests.ports import unused_port
 from tests.upstreams import (
     Conversation,
     answers,
     answers_then_keeps_silent,
     http_answer,
     scripted_upstream,
-    unused_port,
 )
 from tests.worlds import PATH, TOKEN
 

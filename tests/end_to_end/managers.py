@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.end_to_end.processes import Served, start, write_settings
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 
 BACKLOG = 1024  # as in deploy/systemd/scim-gateway.socket
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.rehearsal.certificates import make_development_certificates
+from tests.ports import unused_port
 from tests.settings.files import write_private
-from tests.upstreams import unused_port
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
 
 

@@ -23,7 +23,7 @@ from gateway.journal.reserve import RESERVE_NAME
 from gateway.settings.checking import AUDIT_KEY_NAME, GONE_ON_WITH
 from gateway.state.keeper import FILE_NAME
 from tests.end_to_end.processes import write_settings
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 
 NOBODY = 65534
 # Imported before, for the interpreter itself may lie where nobody may look.

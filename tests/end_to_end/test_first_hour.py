@@ -21,7 +21,7 @@ import pytest
 
 from gateway.rehearsal.application import Application
 from tests.end_to_end.processes import Served, start
-from tests.upstreams import unused_port
+from tests.ports import unused_port
 from tests.worlds import UPSTREAM_TOKEN
 
 PATIENCE_SECONDS = 20.0

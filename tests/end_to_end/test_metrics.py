@@ -11,8 +11,9 @@ import pytest
 
 from gateway.settings.models import MetricsSection, Settings
 from tests.houses import House, house
+from tests.ports import unused_port
 from tests.test_metrics import samples
-from tests.upstreams import answers, json_answer, scripted_upstream, unused_port
+from tests.upstreams import answers, json_answer, scripted_upstream
 from tests.waiting import until
 from tests.worlds import PATH, TOKEN
 

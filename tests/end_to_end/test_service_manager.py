@@ -19,7 +19,8 @@ import pytest
 
 from tests.end_to_end.managers import Manager, manager
 from tests.end_to_end.processes import Served, start
-from tests.upstreams import answers, json_answer, scripted_upstream, unused_port
+from tests.ports import unused_port
+from tests.upstreams import answers, json_answer, scripted_upstream
 from tests.waiting import until
 from tests.worlds import PATH, TOKEN
 

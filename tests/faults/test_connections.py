@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.scenes import SUCCESS, USER, Node, Play, Seen, Talk, not_reached, scene, serve, success
-from tests.upstreams import Conversation, json_answer, unused_port
+from tests.ports import unused_port
+from tests.upstreams import Conversation, json_answer
 
 MALLORY = json_answer({**USER, "id": "666", "userName": "mallory"})
 

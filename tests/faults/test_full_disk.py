@@ -24,7 +24,8 @@ from gateway.journal.verifying import Request, verify
 from tests.end_to_end.processes import Served, serving, start, write_settings
 from tests.faults.loads import WORKERS, Load, slow_application
 from tests.faults.scenes import CLIENT_FIELDS, PATIENCE, PROBE_ANSWER, Node, body_of, success
-from tests.upstreams import Conversation, scripted_upstream, unused_port
+from tests.ports import unused_port
+from tests.upstreams import Conversation, scripted_upstream
 from tests.waiting import until
 
 LIMITS = "[tenants.jira.limits]\nrequests_per_second = 100000\nburst = 100000\n"

@@ -32,7 +32,8 @@ from tests.faults.scenes import (
     scene,
     success,
 )
-from tests.upstreams import Conversation, scripted_upstream, unused_port
+from tests.ports import unused_port
+from tests.upstreams import Conversation, scripted_upstream
 
 FAST = {"requests_per_second": 100_000, "burst": 100_000}
 

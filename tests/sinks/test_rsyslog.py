@@ -18,8 +18,8 @@ from gateway.journal.cursors import CursorFile
 from gateway.journal.segments import Rotation
 from gateway.settings.models import SyslogSection
 from gateway.sinks import Sink, SyslogOutlet
+from tests.ports import unused_port
 from tests.sinks.rsyslog import Rsyslog, rsyslog
-from tests.upstreams import unused_port
 from tests.waiting import until
 from tests.worlds import NOW
 

@@ -10,8 +10,9 @@ from gateway import __version__
 from gateway.exchange import Delivery, RequestId, Stage
 from gateway.refusal import Reason, Refusal
 from gateway.stages.forwarding.requests import question
+from tests.ports import unused_port
 from tests.stages.forwarding.building import OK, USER, Path, assert_failed, make_tenant, path_to, path_to_script
-from tests.upstreams import answers, answers_then_keeps_silent, json_answer, unused_port
+from tests.upstreams import answers, answers_then_keeps_silent, json_answer
 from tests.worlds import UPSTREAM_TOKEN, FakeCaller
 
 

@@ -14,6 +14,7 @@ from gateway.stages.forwarding.answers import Verdict
 from gateway.stages.forwarding.breaker import FAILURES, Breaker
 from gateway.stages.forwarding.connection import UpstreamConnection
 from gateway.stages.forwarding.pool import Origin, connect_tcp
+from tests.ports import unused_port
 from tests.stages.forwarding.building import (
     BODY,
     OK,
@@ -34,7 +35,6 @@ from tests.upstreams import (
     http_answer,
     json_answer,
     scripted_upstream,
-    unused_port,
 )
 from tests.worlds import FakeCaller
 

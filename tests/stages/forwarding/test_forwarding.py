@@ -12,6 +12,7 @@ from gateway import __version__
 from gateway.exchange import Stage
 from gateway.refusal import Reason, Refusal
 from gateway.stages.forwarding import Upstream, open_upstreams
+from tests.ports import unused_port
 from tests.stages.forwarding.building import (
     BODY,
     OK,
@@ -30,7 +31,6 @@ from tests.upstreams import (
     answers_then_keeps_silent,
     json_answer,
     scripted_upstream,
-    unused_port,
 )
 from tests.worlds import UPSTREAM_TOKEN, FakeCaller
 

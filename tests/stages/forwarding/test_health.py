@@ -9,8 +9,9 @@ import pytest
 
 from gateway.refusal import Reason
 from gateway.stages.forwarding.health import SERVED_SECONDS, Health, ProbeResult, after_probe, after_request
+from tests.ports import unused_port
 from tests.stages.forwarding.building import OK, make_tenant, path_to, path_to_script
-from tests.upstreams import Conversation, answers, answers_then_closes, http_answer, json_answer, unused_port
+from tests.upstreams import Conversation, answers, answers_then_closes, http_answer, json_answer
 from tests.worlds import NOW
 
 KANTEGA = json_answer(

@@ -13,8 +13,9 @@ from gateway.refusal import Reason
 from gateway.stages.forwarding.connection import UpstreamConnection
 from gateway.stages.forwarding.node import Asked, Limits, Node
 from gateway.stages.forwarding.pool import Connect, Origin, connect_tcp
+from tests.ports import unused_port
 from tests.stages.forwarding.building import OK, MiB
-from tests.upstreams import Conversation, Script, ScriptedUpstream, answers, scripted_upstream, unused_port
+from tests.upstreams import Conversation, Script, ScriptedUpstream, answers, scripted_upstream
 from tests.waiting import until
 from tests.worlds import FakeCaller
 
