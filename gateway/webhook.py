@@ -48,6 +48,7 @@ class Webhook:
     timeout: float  # seconds, for one attempt as a whole
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    # "failed": refused, or not taken for an hour; "dropped": never sent, too many waited
     counts: Counter[str] = field(default_factory=lambda: Counter(delivered=0, failed=0, dropped=0), init=False)
     _waiting: deque[_Event] = field(default_factory=deque, init=False)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -62,20 +63,6 @@ class Webhook:
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             msg = "the webhook's token holds characters that no header field takes"
             raise ValueError(msg)
-
-    @property
-    def delivered(self) -> int:
-        return self.counts["delivered"]
-
-    @property
-    def failed(self) -> int:
-        """Refused, or not taken for an hour."""
-        return self.counts["failed"]
-
-    @property
-    def dropped(self) -> int:
-        """Never sent: too many waited."""
-        return self.counts["dropped"]
 
     @property
     def host(self) -> str:

@@ -102,7 +102,7 @@ def webhook_to(url: str, time: Time, token: str | None = TOKEN, timeout: float =
 async def test_an_event_arrives_as_json_with_the_token() -> None:
     async with receiving(Receiver()) as receiver, running(webhook_to(receiver.url, Time())) as webhook:
         webhook.tell({"event": "hold", "people": 21})
-        await until(lambda: webhook.delivered == 1)
+        await until(lambda: webhook.counts["delivered"] == 1)
 
     (headers, event), *more = receiver.got
     assert not more
@@ -114,7 +114,7 @@ async def test_an_event_arrives_as_json_with_the_token() -> None:
 async def test_without_a_token_no_authorization_is_sent() -> None:
     async with receiving(Receiver()) as receiver, running(webhook_to(receiver.url, Time(), None)) as webhook:
         webhook.tell({})
-        await until(lambda: webhook.delivered == 1)
+        await until(lambda: webhook.counts["delivered"] == 1)
 
     assert "Authorization" not in receiver.got[0][0]
 
@@ -124,7 +124,7 @@ async def test_an_event_is_told_as_it_was_then() -> None:
     async with receiving(Receiver()) as receiver, running(webhook_to(receiver.url, Time())) as webhook:
         webhook.tell(event)
         event["people"] = 0
-        await until(lambda: webhook.delivered == 1)
+        await until(lambda: webhook.counts["delivered"] == 1)
 
     assert receiver.events == [{"people": 21}]
 
@@ -137,11 +137,11 @@ async def test_what_fails_for_now_is_sent_again_with_doubling_waits_and_nothing_
     ):
         webhook.tell({"n": 1})
         webhook.tell({"n": 2})
-        await until(lambda: webhook.delivered == 2)
+        await until(lambda: webhook.counts["delivered"] == 2)
 
     assert time.slept == [1, 2, 4, 8]
     assert [event["n"] for event in receiver.events] == [1, 1, 1, 1, 1, 2]
-    assert webhook.failed == 0
+    assert webhook.counts["failed"] == 0
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 301, 302, 307, 308])
@@ -152,9 +152,9 @@ async def test_what_fails_for_good_is_not_sent_again_and_the_next_is(status: int
         async with receiving(receiver), running(webhook_to(receiver.url, time)) as webhook:
             webhook.tell({"n": 1})
             webhook.tell({"n": 2})
-            await until(lambda: webhook.delivered == 1)
+            await until(lambda: webhook.counts["delivered"] == 1)
 
-    assert (webhook.failed, time.slept) == (1, [])
+    assert (webhook.counts["failed"], time.slept) == (1, [])
     assert [event["n"] for event in receiver.events] == [1, 2]
     assert elsewhere.got == []
 
@@ -165,7 +165,7 @@ async def test_a_receiver_that_hangs_is_asked_again() -> None:
         running(webhook_to(receiver.url, Time(), timeout=0.05)) as webhook,
     ):
         webhook.tell({"n": 1})
-        await until(lambda: webhook.delivered == 1)
+        await until(lambda: webhook.counts["delivered"] == 1)
 
     assert [event["n"] for event in receiver.events] == [1, 1]
 
@@ -174,7 +174,7 @@ async def test_an_answer_without_an_end_holds_nobody_up() -> None:
     async with receiving(Receiver(["endless"])) as receiver, running(webhook_to(receiver.url, Time())) as webhook:
         webhook.tell({"n": 1})
         webhook.tell({"n": 2})
-        await until(lambda: webhook.delivered == 2)
+        await until(lambda: webhook.counts["delivered"] == 2)
 
 
 async def test_a_receiver_that_is_away_for_half_an_hour_misses_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -193,7 +193,7 @@ async def test_a_receiver_that_is_away_for_half_an_hour_misses_nothing(caplog: p
         await is_back.wait()
         async with receiving(receiver):
             is_listening.set()
-            await until(lambda: webhook.delivered == 2)
+            await until(lambda: webhook.counts["delivered"] == 2)
 
     assert time.slept[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert max(time.slept) == 60
@@ -208,11 +208,11 @@ async def test_after_an_hour_events_are_dropped_and_the_log_says_so_once_until_i
     async with running(webhook_to(receiver.url, time)) as webhook:
         for n in range(3):
             webhook.tell({"n": n})
-        await until(lambda: webhook.failed == 3)
+        await until(lambda: webhook.counts["failed"] == 3)
         tried_seconds = time.now - 1000.0
         async with receiving(receiver):
             webhook.tell({"n": 3})
-            await until(lambda: webhook.delivered == 1)
+            await until(lambda: webhook.counts["delivered"] == 1)
 
     assert 3500 < tried_seconds <= 3600  # for all of them: an hour from when each was told
     assert [event["n"] for event in receiver.events] == [3]
@@ -227,7 +227,7 @@ async def test_an_event_whose_hour_passed_in_the_queue_is_tried_once() -> None:
         webhook.tell({"n": 1})
         time.now += 7200
         async with running(webhook):
-            await until(lambda: webhook.delivered == 1)
+            await until(lambda: webhook.counts["delivered"] == 1)
 
 
 async def test_when_too_many_wait_the_oldest_go_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -235,7 +235,7 @@ async def test_when_too_many_wait_the_oldest_go_and_the_log_says_so_once(caplog:
         webhook = webhook_to(receiver.url, Time())
         for n in range(MAX_WAITING + 5):
             webhook.tell({"n": n})
-        assert webhook.dropped == 5
+        assert webhook.counts["dropped"] == 5
         assert caplog.text.count("the oldest are dropped") == 1
         async with running(webhook):
             await until(lambda: receiver.got)
@@ -248,9 +248,9 @@ async def test_telling_never_raises(event: Any, caplog: pytest.LogCaptureFixture
     async with receiving(Receiver()) as receiver, running(webhook_to(receiver.url, Time())) as webhook:
         webhook.tell(event)
         webhook.tell({"path": Path("/x")})
-        await until(lambda: webhook.delivered == 1)
+        await until(lambda: webhook.counts["delivered"] == 1)
 
-    assert webhook.failed == 1
+    assert webhook.counts["failed"] == 1
     assert "is no JSON" in caplog.text
 
 
@@ -273,7 +273,7 @@ async def test_neither_token_nor_url_is_ever_logged_or_shown(
             receiver.port = unused_port()
         async with running(webhook_to(receiver.url, Time())) as webhook:
             webhook.tell({"n": 1})
-            await until(lambda: webhook.failed == 1)
+            await until(lambda: webhook.counts["failed"] == 1)
 
     assert "does not take our events" in caplog.text
     for secret in (TOKEN, "secret-of-the-url"):
@@ -305,7 +305,7 @@ async def test_a_url_that_only_the_client_finds_malformed_ends_nothing(host: str
     async with running(webhook_to(f"http://{host}/", time)) as webhook:
         webhook.tell({"n": 1})
         webhook.tell({"n": 2})
-        await until(lambda: webhook.failed == 2)
+        await until(lambda: webhook.counts["failed"] == 2)
 
     assert time.slept == []
 
@@ -323,7 +323,7 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
     time = Time()
     async with receiving(Receiver()) as receiver, running(webhook_to(receiver.url, time)) as webhook:
         webhook.tell({"n": 1})
-        await until(lambda: webhook.delivered == 1)
+        await until(lambda: webhook.counts["delivered"] == 1)
 
     assert time.slept == []
 
@@ -333,7 +333,7 @@ async def test_no_cookie_is_kept() -> None:
     async with receiving(receiver), running(webhook_to(receiver.url, Time())) as webhook:
         webhook.tell({"n": 1})
         webhook.tell({"n": 2})
-        await until(lambda: webhook.delivered == 2)
+        await until(lambda: webhook.counts["delivered"] == 2)
 
     assert all("Cookie" not in headers for headers, _ in receiver.got)
 
@@ -345,6 +345,6 @@ async def test_a_receiver_whom_nobody_vouches_for_gets_nothing(tmp_path: Path) -
     receiver = Receiver(scheme="https")
     async with receiving(receiver, tls), running(webhook_to(receiver.url, Time())) as webhook:
         webhook.tell({"n": 1})
-        await until(lambda: webhook.failed == 1)
+        await until(lambda: webhook.counts["failed"] == 1)
 
     assert receiver.got == []
