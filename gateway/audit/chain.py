@@ -6,16 +6,14 @@ lines, without their newline, are also the leaves of one Merkle tree, whose root
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from gateway.audit.merkle import Tree, grown, leaf
-from gateway.audit.records import number_of
+from gateway.audit.records import number_of, read_record, text_of
 
 NO_LINE = "0" * 64  # the digest before the very first line
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -74,40 +72,32 @@ def digest_of(line: bytes) -> str:
 
 def read_prev(line: bytes) -> str | None:
     """What a line says of the one before; None for one that is not chained or cannot be read."""
-    record = _read(line)
+    record = read_record(line)
     prev = record.get("prev") if record else None
     return prev if isinstance(prev, str) else None
 
 
 def is_unchained(line: bytes) -> bool:
     """Whether a line is of version 1, which had no chain."""
-    record = _read(line)
+    record = read_record(line)
     return record is not None and record.get("v") == 1 and "prev" not in record
 
 
 def read_header(line: bytes) -> Header | None:
     """A segment's first line, without its newline; None for anything else."""
-    record = _read(line)
+    record = read_record(line)
     if record is None or record.get("event") != "segment":
         return None
-    try:
-        segment, sequence = number_of(record, "segment"), number_of(record, "seq")
-        instance, prev = record["instance"], record["prev"]
-        # SECURITY: whoever can write to a file must not stop a start or an auditor by what no gateway writes there.
-        if not (segment > 0 and sequence > 0 and isinstance(instance, str) and _DIGEST.fullmatch(prev)):
-            return None
-        if type(record["size"]) is not int:
-            return None
-        tree = Tree(record["size"], tuple([bytes.fromhex(node) for node in record["edge"]]))
-        began_at = datetime.fromisoformat(record["time"]).timestamp()
-        return Header(segment, instance, began_at, Link(sequence - 1, prev, tree))
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+    segment, sequence = number_of(record, "segment"), number_of(record, "seq")
+    instance, prev, size, edge = (record.get(key) for key in ("instance", "prev", "size", "edge"))
+    # SECURITY: whoever can write to a file must not stop a start or an auditor by what no gateway writes there.
+    if not (segment > 0 and sequence > 0 and isinstance(instance, str) and isinstance(prev, str)):
         return None
-
-
-def _read(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
+    if not (_DIGEST.fullmatch(prev) and type(size) is int and isinstance(edge, list)):
         return None
-    return record if isinstance(record, dict) else None
+    try:
+        tree = Tree(size, tuple([bytes.fromhex(str(node)) for node in edge]))
+        began_at = datetime.fromisoformat(text_of(record, "time")).timestamp()
+    except (OverflowError, ValueError):
+        return None
+    return Header(segment, instance, began_at, Link(sequence - 1, prev, tree))

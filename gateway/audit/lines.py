@@ -56,7 +56,7 @@ from urllib.parse import unquote
 import orjson
 
 from gateway.audit.merkle import Tree
-from gateway.audit.records import number_of
+from gateway.audit.records import Record, number_of, read_record
 from gateway.exchange import Answer, Attempt, Judgement, Operation, Trail, Unparsed
 from gateway.scim.operations import Who
 
@@ -154,19 +154,17 @@ def segment_line(number: int, first: int, tree: Tree, *, now: float, instance: s
     return _encode(_head("segment", now, instance) | begun) + b"\n"
 
 
-def interrupted_line(intent: Mapping[str, Value], *, now: float, instance: str) -> bytes:
+def interrupted_line(intent: Record, *, now: float, instance: str) -> bytes:
     """What an intent asked for was under way when the gateway ended, and nothing on record says what became of it."""
-    told = {key: intent[key] for key in _INTERRUPTED if key in intent}
-    return _line(_head("interrupted", now, instance) | told | {"intent": intent.get("seq"), "outcome": "unknown"})
+    told = {key: _value(intent[key]) for key in _INTERRUPTED if key in intent}
+    ending: dict[str, Value] = {"intent": number_of(intent, "seq"), "outcome": "unknown"}
+    return _line(_head("interrupted", now, instance) | told | ending)
 
 
 def read_sequence(line: bytes) -> int | None:
     """The number of a whole line of ours, without its newline; None for anything else."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    sequence = number_of(record, "seq") if isinstance(record, dict) else 0
+    record = read_record(line)
+    sequence = number_of(record, "seq") if record is not None else 0
     return sequence if sequence > 0 else None
 
 
@@ -330,6 +328,17 @@ def _bounded(record: Mapping[str, Value], max_chars: int, max_items: int) -> dic
         if isinstance(value, tuple) and len(value) > max_items:
             bounded[f"{key}_total"] = len(value)
     return bounded
+
+
+def _value(read: object, depth: int = 3) -> Value:
+    """What a line that was read holds, as a value of a new one; without what is nested deeper than we ever nest."""
+    if isinstance(read, str | int | float):
+        return read
+    if isinstance(read, list) and depth:
+        return tuple([_value(item, depth - 1) for item in read])
+    if isinstance(read, dict) and depth:
+        return {str(key): _value(item, depth - 1) for key, item in read.items()}
+    return None
 
 
 def _bounded_value(value: Value, max_chars: int, max_items: int) -> Value:

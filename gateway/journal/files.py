@@ -14,9 +14,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.audit.records import read_record
+from gateway.audit.records import Record, read_record
 from gateway.journal.disk import Disk
-from gateway.journal.interrupted import Intent, interrupted
+from gateway.journal.interrupted import interrupted
 from gateway.journal.locks import DirectoryInUse, exclusive, is_held
 from gateway.journal.recovery import segment_paths
 from gateway.journal.reserve import Reserve
@@ -62,7 +62,7 @@ class LogFiles:
             )
             stack.callback(self.segments.close)
             self._forget_what_was_taken_over()
-            self.interrupted: tuple[Intent, ...] = interrupted(directory, self._reserve.lines)
+            self.interrupted: tuple[Record, ...] = interrupted(directory, self._reserve.lines)
             self._stack = stack.pop_all()
 
     def close(self) -> None:

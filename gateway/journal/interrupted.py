@@ -5,34 +5,31 @@ An intent and its outcome are a request's time budget apart at most, so older se
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from gateway.audit.chain import read_header
+from gateway.audit.records import Record, read_record
 from gateway.journal.recovery import segment_paths
-
-Intent: TypeAlias = Mapping[str, Any]  # a line of event "intent", decoded
 
 _LOOK_BACK_SECONDS = 300.0
 _ENDS = (b'"event":"outcome"', b'"event":"interrupted"')
 _BEGIN = b'"event":"intent"'
 
 
-def interrupted(directory: Path, reserved: Iterable[bytes] = ()) -> tuple[Intent, ...]:
+def interrupted(directory: Path, reserved: Iterable[bytes] = ()) -> tuple[Record, ...]:
     """Every intent that no later line tells the end of; `reserved` are lines that the log has yet to take over.
 
     Raises:
         OSError: a segment cannot be read.
     """
-    open_intents: dict[str, Intent] = {}
+    open_intents: dict[str, Record] = {}
     for line in chain(_lines(_recent(directory)), reserved):
         if _BEGIN in line:
-            if (record := _read(line)) is not None:
+            if (record := read_record(line)) is not None:
                 open_intents[str(record.get("request"))] = record
-        elif open_intents and any(end in line for end in _ENDS) and (record := _read(line)) is not None:
+        elif open_intents and any(end in line for end in _ENDS) and (record := read_record(line)) is not None:
             open_intents.pop(str(record.get("request")), None)
     return tuple(open_intents.values())
 
@@ -58,11 +55,3 @@ def _recent(directory: Path) -> list[Path]:
         elif header.began_at <= last_began_at - _LOOK_BACK_SECONDS:
             return paths[place:]
     return paths
-
-
-def _read(line: bytes) -> Intent | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None

@@ -20,11 +20,11 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from gateway.audit.chain import Link
+from gateway.audit.records import Record
 from gateway.audit.tampering import Finding
 from gateway.journal.cursors import BEGINNING, Position
 from gateway.journal.disk import Disk
 from gateway.journal.files import Failure, Incident, LogFiles
-from gateway.journal.interrupted import Intent
 from gateway.journal.pace import Pace
 from gateway.journal.recovery import TornTail
 from gateway.journal.segments import Rotation
@@ -67,7 +67,7 @@ class Journal:
         self.problem: str | None = None  # why the last append failed; None while all is well
         self.torn: tuple[TornTail, ...] = ()  # what was set aside when the journal was opened
         self.broken: Finding | None = None  # the last segment's chain did not hold when it was opened
-        self.interrupted: tuple[Intent, ...] = ()  # writes that were under way when the last run ended
+        self.interrupted: tuple[Record, ...] = ()  # writes that were under way when the last run ended
         self._instance, self._rotation = instance, rotation or Rotation()
         self._time_limit_seconds = time_limit_seconds
         self._disk = disk or Disk()

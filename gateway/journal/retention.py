@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from math import inf
 from pathlib import Path
 
 from gateway.audit.chain import digest_of
+from gateway.audit.records import number_of, read_record, text_of
 from gateway.journal.recovery import segment_paths
 
 log = logging.getLogger(__name__)
@@ -82,8 +82,10 @@ def expired(directory: Path, before: float) -> tuple[Expired, ...]:
 def _start(path: Path) -> _Start | None:
     with path.open("rb") as segment:
         line = segment.readline()
+    record = read_record(line) or {}
     try:
-        record = json.loads(line)
-        return _Start(int(record["seq"]), datetime.fromisoformat(record["time"]).timestamp(), record.get("prev"))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        began_at = datetime.fromisoformat(text_of(record, "time")).timestamp()
+    except (OverflowError, ValueError):
         return None
+    sequence = number_of(record, "seq")
+    return _Start(sequence, began_at, text_of(record, "prev") or None) if sequence > 0 else None

@@ -5,7 +5,6 @@ Checkpoints are read before the log, so one that is being written to is not foun
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, walk
 from gateway.audit.checkpoints import Checkpoint, NoteInvalid, open_note, origin_of, split_notes
 from gateway.audit.lines import read_sequence
+from gateway.audit.records import number_of, read_record
 from gateway.audit.tampering import Finding, Kind, diagnose
 from gateway.journal.recovery import NOTES_NAME, segment_paths
 
@@ -255,10 +255,9 @@ class _Verification:
             return
         for line in lines:
             if _DELETED in line:
-                try:
-                    self._deleted.add(int(json.loads(line)["details"]["last"]))
-                except (ValueError, KeyError, TypeError):
-                    continue  # the chain judges it
+                details = (read_record(line) or {}).get("details")
+                if isinstance(details, dict):  # else the chain judges it
+                    self._deleted.add(number_of(details, "last"))
 
     def _must_be_whole(self, *, is_from_its_first_file: bool) -> None:
         """A log that does not begin with line 1 must say of what came before that it was deleted as it should be."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.audit import lines
 from gateway.audit.chain import Link, linked
+from gateway.audit.records import read_record
 from gateway.exchange import (
     Answer,
     Attempt,
@@ -316,6 +317,24 @@ def test_no_line_is_longer_than_the_limit(text: str) -> None:
 
     assert len(line) <= lines.MAX_LINE_BYTES
     assert read(line)["people_total"] == read(line)["values_total"] == 300
+
+
+@pytest.mark.parametrize("nested", [300, 1000])
+def test_an_intent_that_no_gateway_wrote_stops_no_start(nested: int) -> None:
+    deep = b"[" * nested + b"]" * nested
+    intent = read_record(b'{"seq":"7","request":%b,"people":[{"id":%b}],"lost":"x"}' % (deep, deep))
+    assert intent is not None
+    line = json.loads(lines.interrupted_line(intent, now=worlds.NOW, instance="gw-1"))
+
+    assert line["event"] == "interrupted"
+    assert (line["intent"], line["people"], line["lost"]) == (0, [{"id": [None]}], "x")
+
+
+@pytest.mark.parametrize("items", [2000, 200_000])
+def test_the_line_of_such_an_intent_has_an_end(items: int) -> None:
+    line = lines.interrupted_line({"seq": 7, "lost": ["x"] * items}, now=worlds.NOW, instance="gw-1")
+
+    assert len(line) <= lines.MAX_LINE_BYTES
 
 
 @given(ANY_TEXT)

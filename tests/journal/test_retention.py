@@ -47,11 +47,21 @@ def test_an_empty_segment_is_none_of_the_last_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damaged", [1, 2])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"junk",
+        b"[" * 100_000,
+        b'{"seq":1e999,"time":"2026-11-26T00:00:00Z"}',
+        b'{"seq":1,"time":"2026-13-26T00:00:00Z"}',
+        b'{"seq":1,"time":7}',
+    ],
+)
 def test_a_segment_that_cannot_be_read_ends_it_aloud(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: int
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: int, line: bytes
 ) -> None:
     write(tmp_path, 4)
-    segment_path(tmp_path, damaged).write_bytes(b"junk\n")
+    segment_path(tmp_path, damaged).write_bytes(line + b"\n")
 
     assert found(tmp_path) == []
     assert f"from {segment_path(tmp_path, damaged)} on" in caplog.text

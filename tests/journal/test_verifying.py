@@ -273,6 +273,18 @@ def test_a_notice_of_a_deletion_behind_the_range_counts_only_where_the_chain_hol
     assert verdict_of(tmp_path, last=gone + 1).finding is not None
 
 
+@pytest.mark.parametrize("details", [b"[" * 100_000, b'{"last":1e999}', b'{"last":"1"}', b'{"last":null}', b"7"])
+def test_a_notice_of_a_deletion_that_no_gateway_wrote_stops_no_auditor(tmp_path: Path, details: bytes) -> None:
+    three_lines(tmp_path)
+    (tmp_path / NOTES_NAME).unlink()
+    with logs.segment_paths(tmp_path)[-1].open("ab") as last:
+        last.write(b'{"seq":7,"v":2,"event":"notice","notice":"segment-deleted","details":%b}\n' % details)
+    finding = verdict_of(tmp_path).finding
+
+    assert finding is not None
+    assert finding.sequence == 7
+
+
 @pytest.mark.parametrize(
     ("first", "last", "is_empty"), [(1, None, False), (999, None, True), (5, 4, True), (4, 5, False)]
 )

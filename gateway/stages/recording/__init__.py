@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
 from gateway.audit import lines
+from gateway.audit.records import Record
 from gateway.exchange import RequestId, Trail, Unparsed
 from gateway.journal import Incident, Journal, JournalUnavailable, Line
 from gateway.metrics import Metrics
@@ -142,7 +143,7 @@ class Recording:
         line = lines.notice_line(kind, details, now=self._now(), instance=self.instance)
         await self._append_some_time("notice", line)
 
-    async def tell_interrupted(self, intent: Mapping[str, lines.Value]) -> None:
+    async def tell_interrupted(self, intent: Record) -> None:
         """A write was under way when the last run ended. On record now, or once it can be."""
         line = lines.interrupted_line(intent, now=self._now(), instance=self.instance)
         await self._append_some_time("interrupted", line)
