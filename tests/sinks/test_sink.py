@@ -22,9 +22,11 @@ from tests.worlds import NOW
 
 
 @asynccontextmanager
-async def running(outlet: FakeOutlet, journal: Journal, directory: Path) -> AsyncIterator[Sink]:
-    """A sink at work, which waits next to nothing between its attempts."""
-    sink = Sink(outlet, journal, directory, jitter=lambda: 0.0, first_wait_seconds=0.002)
+async def running(
+    outlet: FakeOutlet, journal: Journal, directory: Path, first_wait_seconds: float = 0.002
+) -> AsyncIterator[Sink]:
+    """A sink at work, which waits next to nothing between its attempts, and soon believes that one went well."""
+    sink = Sink(outlet, journal, directory, jitter=lambda: 0.0, first_wait_seconds=first_wait_seconds)
     async with asyncio.TaskGroup() as tasks:
         work = tasks.create_task(sink.run())
         try:
@@ -164,7 +166,7 @@ async def test_a_server_that_hangs_up_again_and_again_is_said_once(
 ) -> None:
     outlet = FakeOutlet(settle_seconds=60)
     outlet.is_fickle = True
-    async with Journal(tmp_path / "log") as journal, running(outlet, journal, tmp_path) as sink:
+    async with Journal(tmp_path / "log") as journal, running(outlet, journal, tmp_path, 0.1) as sink:
         await record(journal, 1)
         await until(lambda: outlet.opened >= 4)
         assert sink.problem == "the other side ended the connection"
