@@ -16,18 +16,31 @@ ROOT = Path(__file__).parent.parent / "gateway"
 MAY_IMPORT: dict[str, set[str]] = {
     "refusal": set(),
     "settings": set(),
+    "tls": set(),  # contexts of connections that we make: of two parts that know nothing of each other
     "wire": {"refusal"},
     "scim": {"refusal"},
     "caller": {"refusal"},  # between the server, which has the connection, and the stages, which wait for it
     "exchange": {"refusal", "settings", "wire", "scim"},
     "audit": {"exchange", "scim"},  # the names of operations: a search for one that is none is a slip
     "journal": {"settings", "audit"},
-    "sinks": {"settings", "audit", "journal"},
+    "sinks": {"settings", "tls", "audit", "journal"},
     "state": {"settings"},
     "metrics": {"refusal", "exchange"},  # refusals, for a counter of each must begin at 0 to be seen rising
-    "stages": {"refusal", "caller", "settings", "exchange", "wire", "scim", "audit", "journal", "state", "metrics"},
+    "stages": {
+        "refusal",
+        "caller",
+        "settings",
+        "tls",
+        "exchange",
+        "wire",
+        "scim",
+        "audit",
+        "journal",
+        "state",
+        "metrics",
+    },
     "pipeline": {"refusal", "caller", "settings", "exchange", "stages"},
-    "server": {"refusal", "settings", "exchange", "wire", "metrics", "pipeline"},
+    "server": {"refusal", "settings", "tls", "exchange", "wire", "metrics", "pipeline"},
     "webhook": set(),  # an event is a mapping; whom it is about, its sender knows
     "admin": {"settings", "audit", "journal", "state", "metrics"},
     "rehearsal": {"scim"},

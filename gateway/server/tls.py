@@ -20,6 +20,7 @@ from typing import Protocol
 from cryptography import x509
 
 from gateway.settings.models import MetricsSection
+from gateway.tls import no_passphrase
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,8 @@ def server_context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # all are strong, so the client knows best what it does fast
-    context.load_cert_chain(certificate_file, key_file, password=_no_passphrase)
+    context.load_cert_chain(certificate_file, key_file, password=no_passphrase)
     return context
-
-
-def _no_passphrase() -> str:
-    msg = "the key has a passphrase, and nobody is here to type it"
-    raise ssl.SSLError(msg)
 
 
 @dataclass(frozen=True, slots=True)

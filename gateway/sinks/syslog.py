@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from gateway.audit.syslog import FACILITIES, syslog_frame
 from gateway.settings.models import SyslogSection
 from gateway.sinks.outlets import form_of
+from gateway.tls import client_context
 
 OPEN_SECONDS = 20.0
 SEND_SECONDS = 30.0  # for a piece
@@ -48,7 +49,7 @@ class SyslogOutlet:
         """
         endpoint = self._section.endpoint
         async with asyncio.timeout(OPEN_SECONDS):
-            context = await asyncio.to_thread(client_context, self._section)
+            context = await asyncio.to_thread(_context, self._section)
             reader, writer = await asyncio.open_connection(
                 endpoint.host, endpoint.port, ssl=context, ssl_handshake_timeout=OPEN_SECONDS
             )
@@ -83,21 +84,8 @@ class SyslogChannel:
         return self._reader.at_eof() or self._writer.is_closing()
 
 
-def client_context(section: SyslogSection) -> ssl.SSLContext:
-    """Whom we trust to be the server, and what we show it. Chain and name are always checked.
-
-    Raises:
-        OSError: a file cannot be read, or is no certificate or key (ssl.SSLError is one).
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if section.ca_file is not None:
-        context.load_verify_locations(section.ca_file)
-    else:
-        context.load_default_certs()
-    if section.certificate_file is not None:
-        context.load_cert_chain(section.certificate_file, section.key_file)
-    return context
+def _context(section: SyslogSection) -> ssl.SSLContext:
+    return client_context(section.ca_file, section.certificate_file, section.key_file)
 
 
 def _watch_over(connection: socket.socket) -> None:

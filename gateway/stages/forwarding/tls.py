@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 from gateway.settings.models import Tenant
+from gateway.tls import client_context
 
 
 def upstream_context(tenant: Tenant) -> ssl.SSLContext | None:
@@ -15,13 +16,6 @@ def upstream_context(tenant: Tenant) -> ssl.SSLContext | None:
     """
     if not any(node.startswith("https:") for node in tenant.upstream):
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = client_context(tenant.upstream_ca_file, tenant.upstream_certificate_file, tenant.upstream_key_file)
     context.set_alpn_protocols(["http/1.1"])
-    if tenant.upstream_ca_file is not None:
-        context.load_verify_locations(tenant.upstream_ca_file)
-    else:
-        context.load_default_certs()
-    if tenant.upstream_certificate_file is not None:
-        context.load_cert_chain(tenant.upstream_certificate_file, tenant.upstream_key_file)
     return context
