@@ -95,6 +95,7 @@ class Wizard:
             file = absolute(answer)
             found = [
                 *pairs.examine_pair(("certificate", file), ("key", file), self.now),
+                *pairs.examine_public_chain("certificate", file),
                 *pairs.examine_name("certificate", file, host),
             ]
             self._judge([problem for problem in found if problem.key == "certificate"])

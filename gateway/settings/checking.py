@@ -36,6 +36,7 @@ def listener_pair_is_good(settings: Settings, now: float) -> Iterator[Problem]:
     yield from pairs.examine_pair(
         ("listen.certificate_file", listen.certificate_file), ("listen.key_file", listen.key_file), now
     )
+    yield from pairs.examine_public_chain("listen.certificate_file", listen.certificate_file)
     yield from pairs.examine_name("listen.certificate_file", listen.certificate_file, settings.gateway.public_host)
     yield from is_private("listen.key_file", listen.key_file)
 

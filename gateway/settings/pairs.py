@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +29,7 @@ def examine_pair(certificate: KeyedFile, key: KeyedFile, now: float) -> Iterator
     chain = yield from _chain(*certificate)
     private = yield from _private_key(*key)
     if chain:
-        yield from _chain_is_whole(*certificate, chain)
+        yield from _is_in_order(*certificate, chain)
         yield from _are_in_date(*certificate, chain, now)
     if chain and private is not None and chain[0].public_key() != private.public_key():
         yield Problem(
@@ -35,6 +37,31 @@ def examine_pair(certificate: KeyedFile, key: KeyedFile, now: float) -> Iterator
         )
     if private is not None and _is_weak(private):
         yield Problem(key[0], f"{key[1]} is too short: RSA needs {MIN_RSA_BITS} bits, elliptic curves {MIN_EC_BITS}")
+
+
+def examine_public_chain(key: str, file: Path) -> Iterator[Problem]:
+    """Whether clients that know the root alone can follow the chain; a file that cannot be read is passed over.
+
+    Who is shown a certificate inside (the upstream, a syslog server, Prometheus) has the authority that issued it.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(file.read_bytes())
+    except (OSError, ValueError, x509.InvalidVersion):
+        return  # said elsewhere
+    leaf, last = chain[0], chain[-1]
+    if last.issuer == last.subject:
+        what = (
+            "is signed by itself: Okta and Entra refuse it"
+            if last is leaf
+            else "also holds its root, which is not needed"
+        )
+        yield Problem(key, f"{file} {what}", "warning")
+    elif last is leaf and not any(_is_issued_by(leaf, root) for root in _trusted_here()):
+        yield Problem(
+            key,
+            f"{file} holds one certificate and not its issuer's ({last.issuer.rfc4514_string()}): "
+            "clients that do not know it refuse the connection; append the intermediate certificates",
+        )
 
 
 def examine_name(key: str, file: Path, host: str) -> Iterator[Problem]:
@@ -87,27 +114,13 @@ def _private_key(key: str, file: Path) -> Generator[Problem, None, PrivateKeyTyp
     return None
 
 
-def _chain_is_whole(key: str, file: Path, chain: list[x509.Certificate]) -> Iterator[Problem]:
-    """Each certificate is followed by its issuer, up to one that a public root has issued; the root stays out."""
+def _is_in_order(key: str, file: Path, chain: list[x509.Certificate]) -> Iterator[Problem]:
+    """Each certificate is followed by its issuer."""
     for position, (certificate, issuer) in enumerate(pairwise(chain), start=1):
         if not _is_issued_by(certificate, issuer):
             text = f"{file} is out of order: certificate {position + 1} did not issue certificate {position}"
             yield Problem(key, text)
             return
-    leaf, last = chain[0], chain[-1]
-    if len(chain) == 1 and last.issuer != last.subject:
-        text = (
-            f"{file} holds one certificate and not its issuer's ({last.issuer.rfc4514_string()}): "
-            "clients that do not know it refuse the connection; append the intermediate certificates"
-        )
-        yield Problem(key, text)
-    if last.issuer == last.subject:
-        what = (
-            "is signed by itself: Okta and Entra refuse it"
-            if last is leaf
-            else "also holds its root, which is not needed"
-        )
-        yield Problem(key, f"{file} {what}", "warning")
 
 
 def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -116,6 +129,13 @@ def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+def _trusted_here() -> Iterator[x509.Certificate]:
+    """The authorities that this machine trusts."""
+    for encoded in ssl.create_default_context().get_ca_certs(binary_form=True):
+        with suppress(ValueError, x509.InvalidVersion):  # an old one that breaks a rule
+            yield x509.load_der_x509_certificate(encoded)
 
 
 def _are_in_date(key: str, file: Path, chain: list[x509.Certificate], now: float) -> Iterator[Problem]:

@@ -126,6 +126,20 @@ def test_a_chain_without_its_intermediate_is_refused(tmp_path: Path) -> None:
     assert said(file, "listen.certificate_file") == ""
 
 
+def test_a_certificate_of_an_authority_that_this_machine_trusts_stands_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_good(tmp_path)
+    ours, another = trustme.CA(), trustme.CA()
+    put_pair(tmp_path, ours.issue_cert("scim.example.com"), chain=False)
+    another.cert_pem.write_to_path(tmp_path / "trusted.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+    assert "append the intermediate" in said(file, "listen.certificate_file")
+
+    ours.cert_pem.write_to_path(tmp_path / "trusted.pem", append=True)
+    assert said(file, "listen.certificate_file") == ""
+
+
 def test_a_chain_out_of_order_is_refused(tmp_path: Path) -> None:
     file = write_good(tmp_path)
     child = trustme.CA().create_child_ca()
@@ -275,6 +289,24 @@ def test_a_file_towards_the_syslog_server_or_of_the_metrics_that_is_no_use_is_na
     tmp_path: Path, section: str, name: str, content: str | None, key: str, says: str
 ) -> None:
     assert says in said(spoil(tmp_path, ('directory = "audit"\n', section), **{name: content}), key)
+
+
+@pytest.mark.parametrize("form", ["alone", "with-its-root", "signed-by-itself"])
+@pytest.mark.parametrize(("section", "key"), [(SYSLOG, "client.key"), (METRICS, "metrics.key")])
+def test_whoever_is_shown_a_certificate_inside_has_its_authority(
+    tmp_path: Path, section: str, key: str, form: str
+) -> None:
+    file = spoil(tmp_path, ('directory = "audit"\n', section.replace("tls/fullchain.pem", "shown.pem")))
+    authority = trustme.CA()
+    leaf = authority.issue_cert("gateway.internal")
+    shown = leaf.cert_chain_pems[0].bytes() + (authority.cert_pem.bytes() if form == "with-its-root" else b"")
+    private = leaf.private_key_pem.bytes()
+    if form == "signed-by-itself":
+        shown, private = authority.cert_pem.bytes(), authority.private_key_pem.bytes()
+    (tmp_path / "shown.pem").write_bytes(shown)
+    write_private(tmp_path / key, private.decode())
+
+    assert said(file, "audit.syslog.certificate_file") == said(file, "metrics.certificate_file") == ""
 
 
 def test_a_key_of_the_metrics_listener_is_private(tmp_path: Path) -> None:
