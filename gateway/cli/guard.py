@@ -148,6 +148,9 @@ def report(
         found = read_reductions(directory, begin)
     except OSError as error:
         raise click.ClickException(f"{error.filename or directory} cannot be read: {error.strerror}") from None
+    names = {reduction.tenant for reduction in found.reductions} | set(settings.tenants if settings else ())
+    if tenant is not None and names and tenant not in names:
+        raise click.ClickException(f"there is no tenant {tenant}; there are {', '.join(sorted(names))}")
     tenants = reckon([r for r in found.reductions if tenant in (None, r.tenant)], window_seconds)
     if as_json:
         click.echo(json.dumps(as_json_object(tenants, begin, found.unreadable)))

@@ -57,7 +57,7 @@ class TenantReport:
     """What the guard did for one tenant."""
 
     tasks: Mapping[str, int]  # verdict -> reductions; attempts of one task count once
-    attempts: int  # requests put off, all attempts counted
+    attempts: int  # requests put off, all attempts counted; one that was denied is over
     people: int  # distinct, who lost access; exempt groups aside
     window_seconds: float
     busiest_people: int  # distinct, who lost access or would have, had nothing been held, within one window
@@ -144,7 +144,7 @@ def _reckon_one(reductions: Sequence[Reduction], window_seconds: float) -> Tenan
     took = [reduction.people for reduction in reductions if reduction.took_access and reduction.verdict != "exempt"]
     return TenantReport(
         tasks=_tasks_by_verdict(reductions),
-        attempts=sum(reduction.verdict in _PUT_OFF for reduction in reductions),
+        attempts=sum(reduction.verdict == "hold" for reduction in reductions),
         people=len(frozenset().union(*took)),
         window_seconds=window_seconds,
         busiest_people=busiest_people,
@@ -234,7 +234,8 @@ def _tenant_lines(name: str, told: TenantReport) -> Iterator[str]:
     tasks = told.tasks
     yield f"tenant {printable(name)}"
     yield f"  passed           {tasks['pass']} reductions; {tasks['exempt']} more in exempt groups"
-    yield f"  held             {tasks['hold']} tasks; {tasks['deny']} denied; {told.attempts} attempts put off in all"
+    yield f"  held             {tasks['hold']} tasks; {told.attempts} attempts put off in all"
+    yield f"  denied           {tasks['deny']} tasks, when the client tried them again"
     yield f"  would have held  {tasks['would-hold']} reductions (mode observe)"
     yield f"  lost access      {told.people} people"
     if told.busiest_at is not None:

@@ -223,6 +223,14 @@ async def test_report_tells_of_one_tenant_when_asked(tmp_path: Path) -> None:
     assert [*object_of(ran)["tenants"]] == ["confluence"]
 
 
+async def test_report_of_a_tenant_that_neither_settings_nor_record_know_names_those_there_are(tmp_path: Path) -> None:
+    write(tmp_path, line(1.0, "pass", ["u1"], tenant="confluence"))
+    ran = await guard("report", "--audit", tmp_path, "--tenant", "nope", "--since", "1970-01-01")
+
+    assert ran.exit_code == 1
+    assert "there is no tenant nope; there are confluence" in ran.output
+
+
 async def test_report_without_a_log_exits_1_and_says_so(tmp_path: Path) -> None:
     ran = await guard("report", "--audit", tmp_path)
 
