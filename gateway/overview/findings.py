@@ -164,6 +164,10 @@ def requests_are_answered(facts: Facts) -> Iterator[Finding]:
         if bad and bad >= total / 20:
             text = f"{tenant.name}: {bad} of {total} requests of the last minutes were answered with an error (5xx)"
             yield Finding("watch", text, "the audit log has a reason for each; docs/refusals.md")
+        later = tenant.answers.get("later", 0)
+        if later and later >= total / 5 and not tenant.open_holds:  # a wave puts off many, and is a finding itself
+            text = f"{tenant.name}: {later} of {total} requests of the last minutes were told to come later (429)"
+            yield Finding("watch", text, "the audit log has a reason for each, such as limits of the tenant's")
 
 
 RULES: tuple[Rule, ...] = (

@@ -100,6 +100,7 @@ FAULTS: list[tuple[Facts, Level, str, str]] = [
         "take its block out",
     ),
     (facts(tenants=(tenant(answers={"ok": 95, "failed": 5}),)), "watch", "5 of 100 requests", "docs/refusals.md"),
+    (facts(tenants=(tenant(answers={"ok": 80, "later": 20}),)), "watch", "20 of 100 requests", "limits"),
 ]
 
 
@@ -123,6 +124,7 @@ def test_each_fault_is_the_one_finding_with_what_to_do(found: Facts, level: Leve
         facts(tenants=(tenant(nodes=(node(), node(**AWAY, state="drained", is_primary=False))),)),
         facts(tenants=(tenant(nodes=(node(healthy=None),)),)),
         facts(tenants=(tenant(answers={"ok": 99, "failed": 1}),)),
+        facts(tenants=(tenant(answers={"ok": 81, "later": 19}),)),
         facts(feeds=(feed(changed_at=None),)),
     ],
 )
