@@ -139,6 +139,9 @@ class Instance:
             stack.enter_context(exclusive(self.settings.gateway.state_directory))
             await self.upkeep.begin(self.settings.audit.key_file, self.settings.gateway.state_directory)
             await stack.enter_async_context(self.journal)
+            await (
+                self.upkeep.note_what_was_found()
+            )  # at once: opened, the log is mended, and the next start finds nothing
             await stack.enter_async_context(self.keeper)
             await stack.enter_async_context(self.keyring.keeper)
             await self._open_on_record(stack)
@@ -208,7 +211,6 @@ class Instance:
         )
 
     async def _note_start(self) -> None:
-        await self.upkeep.note_what_was_found()
         await history.note_start(self.recording, self.settings, digest(self.settings), __version__)
         await self.upkeep.checkpoint()
         self.guarding.tell_what_waits()

@@ -6,6 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.reloads import post_across_a_reload
 from tests.houses import house
 from tests.upstreams import answers, json_answer, scripted_upstream
@@ -41,3 +43,17 @@ async def test_a_line_names_the_settings_that_its_request_was_judged_by_although
     assert [line["settings"] for line in lines if "settings" in line] == [start] * 2 + [reload["settings"]] * 2
     assert start != reload["settings"]
     assert reload["changes"] == [{"key": "tenants.jira.sync_passwords", "kind": "added", "new": True}]
+
+
+async def test_a_start_that_fails_tells_of_what_it_found_all_the_same(tmp_path: Path) -> None:
+    async with scripted_upstream(answers(json_answer(USER))) as upstream:
+        async with house(tmp_path, upstream.url) as it:
+            pass
+        log = tmp_path / "audit" / "audit-000001.jsonl"
+        log.write_bytes(log.read_bytes().replace(b'"notice":"start"', b'"notice":"sturt"') + b'{"seq":99,"v":2,"ev')
+        with pytest.RaisesGroup(OSError):
+            async with house(tmp_path, upstream.url, metrics={"address": f"127.0.0.1:{upstream.port}"}):
+                pass
+        notices = [line["notice"] for line in it.audit_lines() if line["event"] == "notice"]
+
+    assert notices[-3:] == ["torn-line-set-aside", "audit-log-tampered", "start-failed"]
