@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
@@ -220,7 +220,7 @@ KEYS = ("seq", "time", "event", "operation", "status", "reason", "people", "reso
         "instance", "notice", "details", "failure", "prev", "checkpoint", "unmapped", "outcome")  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES))
 def test_whatever_a_line_holds_its_event_is_whole(record: dict[str, Any]) -> None:
     event = event_of(orjson.dumps(record))

@@ -75,7 +75,7 @@ def check(seed: int, happenings: list[searched.Happening], words: list[dict[str,
                 assert found_by(Log(directory), asked) == expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(searched.HAPPENINGS), max_size=6), st.lists(WORDS, max_size=4))
 def test_with_an_index_or_without_the_same_is_found_as_by_reading_everything(
     seed: int, happenings: list[searched.Happening], words: list[dict[str, str]]
@@ -85,7 +85,7 @@ def test_with_an_index_or_without_the_same_is_found_as_by_reading_everything(
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(searched.HAPPENINGS), max_size=12), st.lists(WORDS, max_size=6))
 def test_so_it_is_after_long_lives(
     seed: int, happenings: list[searched.Happening], words: list[dict[str, str]]

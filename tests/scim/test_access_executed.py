@@ -41,7 +41,7 @@ from tests.scim.access_cases import (
     patch,
 )
 
-SETTINGS = settings(max_examples=150, deadline=None)
+SETTINGS = settings(max_examples=150)
 
 
 class Server:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.settings.mending import Raw, draft
@@ -26,7 +26,6 @@ def good() -> Raw:
     }
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of the machine it says nothing
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
 def test_whatever_is_written_is_judged_and_never_breaks_the_judge(raw: Raw) -> None:
     found = draft(raw, HERE)

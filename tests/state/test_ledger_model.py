@@ -328,6 +328,6 @@ class StoredPlay(LedgerPlay):
 
 
 TestLedgerPlay = LedgerPlay.TestCase
-TestLedgerPlay.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestLedgerPlay.settings = settings(max_examples=40, stateful_step_count=40)
 TestStoredPlay = StoredPlay.TestCase
-TestStoredPlay.settings = settings(max_examples=8, stateful_step_count=30, deadline=None)
+TestStoredPlay.settings = settings(max_examples=8, stateful_step_count=30)
