@@ -109,6 +109,9 @@ class Conversation:
         await self._more()
 
     async def send(self, data: bytes) -> None:
+        """Raises: PeerGone: the other side has hung up."""
+        if self._writer.is_closing():  # uvloop takes this for a mistake of ours
+            raise PeerGone
         self._writer.write(data)
         try:
             await self._writer.drain()
