@@ -18,7 +18,7 @@ def test_hours_pass_at_once() -> None:
 
     started = time.monotonic()
     assert run_virtually(main()) == pytest.approx(NOW + 4 * 3600)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 60
 
 
 def test_timers_fire_in_their_order() -> None:

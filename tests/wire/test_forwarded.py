@@ -132,22 +132,22 @@ def test_an_element_that_is_too_long_ends_the_way() -> None:
 
 @pytest.mark.parametrize("piece", ['"', '\\"', "for=10.0.0.7;", "10.0.0.7,", 'for="\\', ";", "for=10.0.0.7,"])
 def test_no_value_takes_long(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for header in ("x-forwarded-for", "forwarded"):
         for start in range(2):
             caller(header, *[(piece * 9000)[start : start + 8190]] * 4)
 
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("piece", [";  ", "  ;", "a=b;  ", " ; a=b", 'a="b";  ', "a", 'a="\\'])
 @pytest.mark.parametrize("end", ["@", '"', "=", ""])
 def test_no_element_can_be_read_in_many_ways(piece: str, end: str) -> None:
     element = (piece * MAX_ELEMENT_CHARACTERS)[: MAX_ELEMENT_CHARACTERS - 1] + end
-    began = time.perf_counter()
+    began = time.process_time()
     caller("forwarded", element)
 
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

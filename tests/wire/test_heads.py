@@ -65,22 +65,22 @@ def test_what_is_never_right_is_seen_wherever_the_pieces_are_cut(place: int, bad
 def test_a_value_full_of_spaces_costs_no_more_than_another() -> None:
     def seconds(filling: bytes) -> float:
         data = b"GET / HTTP/1.1\r\nHost: a\r\n" + (b"A: a" + filling * 8000 + b"a\r\n") * 3 + b"\r\n"
-        started = time.perf_counter()
+        started = time.process_time()
         assert read_head(data, HeadLimits(max_line_bytes=8190, max_fields=32)) is not None
-        return time.perf_counter() - started
+        return time.process_time() - started
 
-    assert seconds(b" ") < 20 * seconds(b"a") + 0.01
+    assert min(seconds(b" ") for _ in range(5)) < 20 * seconds(b"a") + 0.01  # one may pay for others' garbage
 
 
 def test_a_head_that_comes_byte_by_byte_is_not_searched_again_and_again() -> None:
     whole = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: aaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 500
     limits, data = HeadLimits(max_line_bytes=8190, max_fields=1000), bytearray()
-    started = time.perf_counter()
+    started = time.process_time()
     for byte in whole:
         data.append(byte)
         assert read_head(data, limits, judged=len(data) - 1) is None
 
-    assert time.perf_counter() - started < 1.0  # searched whole each time, it takes several seconds
+    assert time.process_time() - started < 1.0  # searched whole each time, it takes several seconds
 
 
 @pytest.mark.parametrize(
