@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from tests.waiting import until
 from tests.worlds import NOW
 
 HOSTILE = 'ada\n<13>1 - - - - - - forged\r\x00\x1b[2J\x7f\u202e{"seq":1}\udce9'
-SETTLE_SECONDS = 0.5
+SETTLE_SECONDS = 1.0
 
 
 def make_papers(directory: Path) -> None:
@@ -46,7 +47,7 @@ def section(directory: Path, port: int) -> SyslogSection:
 
 
 @asynccontextmanager
-async def sending(directory: Path, port: int) -> AsyncIterator[tuple[Journal, Sink]]:
+async def sending(directory: Path, port: int) -> AsyncIterator[tuple[Journal, Sink, SyslogOutlet]]:
     """A log and its sink, from where they were when they ran last."""
     outlet = SyslogOutlet(section(directory, port), settle_seconds=SETTLE_SECONDS)
     async with (
@@ -56,7 +57,7 @@ async def sending(directory: Path, port: int) -> AsyncIterator[tuple[Journal, Si
         sink = Sink(outlet, journal, directory / "sinks", first_wait_seconds=0.05)
         work = tasks.create_task(sink.run())
         try:
-            yield journal, sink
+            yield journal, sink, outlet
         finally:
             work.cancel()
 
@@ -85,23 +86,27 @@ def server(tmp_path: Path) -> Iterator[Rsyslog]:
 async def test_every_line_arrives_whatever_is_restarted(tmp_path: Path, server: Rsyslog) -> None:
     cursor = CursorFile(tmp_path / "sinks" / "syslog.json")
     for restart in range(3):
-        async with sending(tmp_path, server.port) as (journal, sink):
+        async with sending(tmp_path, server.port) as (journal, sink, outlet):
             await record(journal, 200)
             if restart == 1:
                 await until(lambda: sink.lag_lines == 0)
+                outlet.settle_seconds = inf  # however long this machine takes, that is longer than the server lives
                 server.freeze()  # what is sent now stays in a kernel that forgets it
             await record(journal, 100)
             if restart == 1:
                 await until(lambda: sink.lag_lines == 0)
             await asyncio.to_thread(server.stop, at_once=restart == 1)
+            if restart == 1:
+                await until(lambda: sink.problem)
+                outlet.settle_seconds = SETTLE_SECONDS
             await record(journal, 100)
             await asyncio.to_thread(server.start)
             await record(journal, 100)
-            await until(partial(has_come_to, cursor, journal.durable.sequence - 100), within_seconds=20)
+            await until(partial(has_come_to, cursor, journal.durable.sequence - 100))
             await record(journal, 100)  # and the sender ends in the midst of that
     async with sending(tmp_path, server.port):
         total = len(on_record(tmp_path))  # with the segments' own first lines
-        await until(lambda: len(received(server)) == total, within_seconds=20)
+        await until(lambda: len(received(server)) == total)
 
     assert total > 1800
     assert received(server) == set(range(1, total + 1))
