@@ -99,7 +99,7 @@ async def instance_running(settings: Settings) -> AsyncIterator[Instance]:
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(instance.run(lambda _: started.set(), stop))
         waiting = tasks.create_task(started.wait())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             waiting.cancel()
@@ -142,13 +142,13 @@ def house_in_a_thread(directory: Path, upstream: str, **changes: Any) -> Iterato
 
     thread = threading.Thread(target=run, name="house", daemon=True)
     thread.start()
-    ready.wait(20)
+    ready.wait(40)
     if "error" in box:
         raise box["error"]
     try:
         yield box["house"]
     finally:
         box["loop"].call_soon_threadsafe(box["stop"].set)
-        thread.join(20)
+        thread.join(40)
     if "error" in box:
         raise box["error"]

@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-PATIENCE_SECONDS = 5.0  # a test that waits longer has failed
+PATIENCE_SECONDS = 20.0  # a test that waits longer has failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def handshake(port: int, group: str, directory: Path) -> bool:
     offer.write_text(f"openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nGroups = {group}\n")
     environ = os.environ | {"OPENSSL_CONF": str(offer)}
     ran = subprocess.run(
-        [sys.executable, "-c", CLIENT, str(port)], env=environ, capture_output=True, text=True, check=True, timeout=20
+        [sys.executable, "-c", CLIENT, str(port)], env=environ, capture_output=True, text=True, check=True, timeout=60
     )
     assert ran.stdout.startswith(("TLSv1.3", "refused")), ran.stdout
     return ran.stdout.startswith("TLSv1.3")

@@ -16,7 +16,7 @@ from tests import debian
 from tests.ports import unused_port
 
 SHIPPED = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
-START_SECONDS = 10
+START_SECONDS = 30
 # At layer 7: TLS ends in HAProxy, and begins again towards the gateway.
 ENDS_TLS = """
 defaults

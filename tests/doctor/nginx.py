@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests import debian
 
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 
 CONFIGURATION = """
 daemon off;

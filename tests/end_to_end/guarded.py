@@ -18,7 +18,7 @@ from aiohttp import web
 
 from gateway.cli import control
 from gateway.rehearsal.application import Application
-from tests.end_to_end.processes import Served, serving
+from tests.end_to_end.processes import PATIENCE_SECONDS, Served, serving
 from tests.worlds import TOKEN
 from tests.worlds_application import ask as ask_application
 
@@ -125,7 +125,7 @@ class Guarded:
 
     async def metrics_that_show(self, line: str) -> str:
         """All metrics, once they hold a line: gauges are set about once a second."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while line not in (shown := await self.operators("/metrics")):  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.05)
         return shown
@@ -187,7 +187,7 @@ async def guard(*words: str) -> Said:
         stderr=asyncio.subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if not name.startswith("SCIM_GATEWAY")},
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         out, err = await process.communicate()
     assert process.returncode is not None
     return Said(process.returncode, out.decode(), err.decode())

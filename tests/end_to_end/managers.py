@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.end_to_end.processes import Served, start, write_settings
+from tests.end_to_end.processes import PATIENCE_SECONDS, Served, start, write_settings
 from tests.ports import unused_port
 
 BACKLOG = 1024  # as in deploy/systemd/scim-gateway.socket
@@ -61,7 +61,7 @@ class Manager:
 
     async def hears(self, text: str) -> str:
         """The next datagram that holds `text`."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 said = (await asyncio.get_running_loop().sock_recv(self.hearing, 4096)).decode()
                 self.heard.append(said)

@@ -19,6 +19,8 @@ from tests.ports import unused_port
 from tests.settings.files import write_private
 from tests.worlds import PATH, TOKEN, UPSTREAM_TOKEN, sha256
 
+PATIENCE_SECONDS = 30.0  # a process may start slowly beside others
+
 
 @dataclass
 class Served:
@@ -43,7 +45,7 @@ class Served:
     async def says(self, text: str) -> dict[str, Any]:
         """Read the log until a line holds `text`."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while line := await self.process.stdout.readline():
                 record: dict[str, Any] = json.loads(line)
                 self.said.append(record)
@@ -53,7 +55,7 @@ class Served:
 
     async def ends(self) -> int:
         """Its exit code."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             rest = await self.process.stdout.read() if self.process.stdout else b""
             self.said += [json.loads(line) for line in rest.splitlines()]
             return await self.process.wait()

@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.rehearsal.application import Application
 from tests.end_to_end.guarded import guarded, people, user
+from tests.end_to_end.processes import PATIENCE_SECONDS
 
 
 async def audit(directory: Path, *words: str) -> str:
@@ -22,7 +23,7 @@ async def audit(directory: Path, *words: str) -> str:
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"XDG_CACHE_HOME": str(directory / "cache")},
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         out, _ = await process.communicate()
     assert process.returncode == 0
     return out.decode()

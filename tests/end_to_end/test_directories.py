@@ -57,7 +57,7 @@ def run(directory: Path, *words: str) -> tuple[int, str]:
         [sys.executable, "-c", script, *words, "--config", str(directory / "gateway.toml")],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
         cwd=Path(__file__).parents[2],
         env={"PATH": os.environ["PATH"]},

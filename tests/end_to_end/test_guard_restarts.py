@@ -11,6 +11,7 @@ import pytest
 
 from gateway.rehearsal.application import Application
 from tests.end_to_end.guarded import Guarded, guarded, people, user
+from tests.end_to_end.processes import PATIENCE_SECONDS
 from tests.upstreams import Conversation, scripted_upstream
 
 
@@ -114,7 +115,7 @@ async def test_wherever_a_kill_falls_no_more_than_the_limit_pass_and_nobody_is_f
 
 async def _are_done(tasks: list[asyncio.Task[list[int | None]]], count: int) -> None:
     pending = set(tasks)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(tasks) - len(pending) < count:
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 

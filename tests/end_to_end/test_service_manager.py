@@ -96,7 +96,7 @@ async def test_systemd_itself_hands_a_socket_over(tmp_path: Path) -> None:
         under = (activate, f"--listen=127.0.0.1:{port}", "--fdname=public", "--setenv=PATH")
         process = await start("serve", "--config", str(config), under=under)
         served = Served(process, tmp_path, port, 0)
-        await until(partial(listens, port), 10)  # which calls, and so has the gateway started
+        await until(partial(listens, port))  # which calls, and so has the gateway started
         ready = await served.says("ready")
         served.signal(signal.SIGTERM)
 

@@ -54,7 +54,7 @@ class Load:
 
     async def reaches(self, answers: int) -> None:
         """Wait until there were so many."""
-        await until(lambda: self.statuses.total() >= answers, 10)
+        await until(lambda: self.statuses.total() >= answers)
 
 
 def slow_application(node: Node) -> Script:

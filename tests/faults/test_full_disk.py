@@ -100,13 +100,13 @@ async def test_on_a_full_disk_no_write_passes_unrecorded_and_service_comes_back_
             await load.reaches(load.statuses.total() + 50)
             disk.fill()
             refused = load.statuses[429]
-            await until(lambda: load.statuses[429] > refused + 20, 10)  # noqa: B023 - awaited here
+            await until(lambda: load.statuses[429] > refused + 20)  # noqa: B023 - awaited here
             before = load.statuses[201]
             disk.make_room()
-            await until(lambda: load.statuses[201] > before, 10)  # noqa: B023 - awaited here
+            await until(lambda: load.statuses[201] > before)  # noqa: B023 - awaited here
         load.over.set()
         await running
-        await until(lambda: disk.notices()[-1] == "audit-reserve-taken-over", 5)
+        await until(lambda: disk.notices()[-1] == "audit-reserve-taken-over")
         intents, outcomes, notices = disk.of("intent"), disk.of("outcome"), disk.notices()
         finding = verify(Request(disk.directory)).finding
 
@@ -141,7 +141,7 @@ async def test_what_was_under_way_when_the_disk_filled_up_survives_a_kill_in_the
     ):
         trust = served.trusting()
         writes = [tasks.create_task(_patch(session, served, number, trust)) for number in range(WORKERS)]
-        await until(lambda: len(node.acts) == WORKERS, 10)
+        await until(lambda: len(node.acts) == WORKERS)
         disk.fill()
         is_full.set()
         answers = [await write for write in writes]
@@ -157,7 +157,7 @@ async def test_what_was_under_way_when_the_disk_filled_up_survives_a_kill_in_the
         (tmp_path / "audit").rmdir()
         copy.rename(tmp_path / "audit")
         async with serving(tmp_path, upstream.url) as again:
-            await until(lambda: "audit-reserve-taken-over" in Disk(tmp_path / "audit").notices(), 5)
+            await until(lambda: "audit-reserve-taken-over" in Disk(tmp_path / "audit").notices())
             again.signal(signal.SIGTERM)
             assert await again.ends() == 0
 

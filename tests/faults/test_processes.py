@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.end_to_end.processes import Served, serving
+from tests.end_to_end.processes import PATIENCE_SECONDS, Served, serving
 from tests.faults.loads import WORKERS, Load, slow_application
 from tests.faults.scenes import (
     CLIENT_FIELDS,
@@ -61,7 +61,7 @@ async def node_process(directory: Path, name: str, port: int = 0) -> AsyncIterat
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await process.stdout.readline()
         yield NodeProcess(process, f"http://127.0.0.1:{port}", ledger)
     finally:
@@ -79,7 +79,7 @@ async def test_a_node_that_is_killed_under_load_loses_nothing_and_doubles_nothin
         asyncio.TaskGroup() as tasks,
     ):
         working = [tasks.create_task(_works_on(it, number, killed, 12)) for number in range(WORKERS)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while first.acts().total() < 5 * WORKERS:
                 await asyncio.wait(working, timeout=0.01)
         first.process.kill()
@@ -114,7 +114,7 @@ async def test_an_application_that_restarts_is_found_again_and_meanwhile_everybo
             before.process.kill()
             await before.process.wait()
         away = [it.seen(await it.ask("POST")) for _ in range(8)]
-        async with node_process(tmp_path, "ledger", port) as after, asyncio.timeout(6):
+        async with node_process(tmp_path, "ledger", port) as after, asyncio.timeout(PATIENCE_SECONDS):
             while (reply := await it.ask("POST")).status != 201:
                 away.append(it.seen(reply))
             it.nodes[0].acts = after.acts()
@@ -210,7 +210,7 @@ async def test_a_stop_lets_those_who_wait_for_their_turn_have_it(tmp_path: Path)
 
 
 async def _gauge_reaches(served: Served, line: str) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with session.get(f"http://127.0.0.1:{served.admin_port}/metrics") as response:
                 if line in await response.text():

@@ -18,7 +18,7 @@ from tests import debian
 
 FETCHED = debian.BUILD / "rsyslog"
 PACKAGES = ("rsyslog", "rsyslog-openssl")
-START_SECONDS = 10
+START_SECONDS = 30
 
 CONFIGURATION = """
 global(

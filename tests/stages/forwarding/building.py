@@ -25,7 +25,7 @@ MiB = 1 << 20
 
 
 def make_tenant(
-    url: str = "http://127.0.0.1:1", budget: float = 2, max_answer_bytes: int = MiB, **changes: Any
+    url: str = "http://127.0.0.1:1", budget: float = 10, max_answer_bytes: int = MiB, **changes: Any
 ) -> Tenant:
     limits = {
         "budget_seconds": budget,
@@ -95,7 +95,7 @@ async def path_to(tenant: Tenant, connect: Connect = connect_tcp) -> AsyncIterat
 
 @asynccontextmanager
 async def path_to_script(
-    script: Script, budget: float = 2, max_answer_bytes: int = 1 << 20, **changes: Any
+    script: Script, budget: float = 10, max_answer_bytes: int = 1 << 20, **changes: Any
 ) -> AsyncIterator[tuple[Path, ScriptedUpstream]]:
     async with (
         scripted_upstream(script) as upstream,
