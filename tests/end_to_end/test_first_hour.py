@@ -69,7 +69,7 @@ def terminal(*words: str) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCIM_GATEWAY")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", *words],
+        ["env", "--default-signal=INT", sys.executable, "-m", "gateway", *words],  # a job in the background ignores it
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
