@@ -36,6 +36,7 @@ class ForgetfulDisk(TwoStepDisk):
 
     def __init__(self, trace: Path) -> None:
         self._open: dict[int, Open] = {}
+        self._sync_seconds = 0.0  # of the last one
         self._trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def create(self, path: Path) -> int:
@@ -54,9 +55,11 @@ class ForgetfulDisk(TwoStepDisk):
             return super().sync(descriptor)
         half = len(file.unsynced) // 2
         os.write(descriptor, file.unsynced[:half])
-        time.sleep(0.004)  # so that kills fall here, too
+        time.sleep(max(0.004, self._sync_seconds))  # so that kills fall here, too, however slow the disk is
         os.write(descriptor, file.unsynced[half:])
+        began = time.monotonic()
         super().sync(descriptor)
+        self._sync_seconds = time.monotonic() - began
         file.unsynced = b""
         synced = f"{time.monotonic_ns()} {file.path.name} {os.fstat(descriptor).st_size}\n"
         os.write(self._trace, synced.encode("ascii"))
