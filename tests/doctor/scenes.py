@@ -25,6 +25,8 @@ from tests.houses import instance_running
 from tests.ports import unused_port
 from tests.worlds import PATH, TOKEN
 
+# What a test claims of time it says itself.
+SLOW_MACHINE = Limits(patience_seconds=20, connect_seconds=20, slow_seconds=30, slow_sync_seconds=30)
 HOST = "127.0.0.1"  # a name may have more addresses than the gateway listens at
 
 
@@ -71,7 +73,7 @@ def visit(chain: Chain, *, on_host: bool = True, token: str | None = TOKEN, limi
         token,
         ca_file=chain.ca_file,
         case=chain.case() if on_host else None,
-        limits=limits or Limits(patience_seconds=5, connect_seconds=5),
+        limits=limits or SLOW_MACHINE,
     )
 
 

@@ -26,11 +26,11 @@ from tests.upstreams import (
 from tests.worlds import PATH, TOKEN
 
 PAGE = http_answer(404, {"Content-Type": "text/html", "Server": "nginx"}, b"<html>404</html>")
-LIMITS = Limits(patience_seconds=2, connect_seconds=0.5)
 
 
-def visit(port: int, *, host: str = "localhost", ca_file: Path | None = None) -> Visit:
-    return Visit(f"https://{host}:{port}{PATH}", TOKEN, ca_file=ca_file, limits=LIMITS)
+def visit(port: int, *, host: str = "localhost", ca_file: Path | None = None, connect_seconds: float = 20) -> Visit:
+    limits = Limits(patience_seconds=20, connect_seconds=connect_seconds)
+    return Visit(f"https://{host}:{port}{PATH}", TOKEN, ca_file=ca_file, limits=limits)
 
 
 def good(name: str = "localhost", *, begins_days: float = -10, ends_days: float = 90) -> Issued:
@@ -137,7 +137,7 @@ async def test_a_port_that_speaks_plain_http_is_named() -> None:
 
 async def test_a_port_that_says_nothing_is_named() -> None:
     async with scripted_upstream(answers_then_keeps_silent(b"")) as server:
-        found = await findings(visit(server.port))
+        found = await findings(visit(server.port, connect_seconds=0.5))
 
     assert_is(found["tls"], Grade.FAULT, "no TLS handshake within 0.5 s", "accepts connections and does not speak")
 
@@ -168,7 +168,7 @@ async def test_a_port_that_a_firewall_drops_is_named() -> None:
         for waiting in (first, second):
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        found = await findings(visit(full.getsockname()[1], host="127.0.0.1"))
+        found = await findings(visit(full.getsockname()[1], host="127.0.0.1", connect_seconds=0.5))
 
     assert_is(found["port"], Grade.FAULT, "does not answer within 0.5 s", "let firewalls and routes pass")
 
