@@ -39,7 +39,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to verify: lines `first` to `last` (None: to the end) of a directory; `notes` are more files of them."""
+    """What to verify: lines `first` to `last` (None: to the end) of a directory; `notes` are more files of them.
+
+    Of a range, the lines behind it are read too, up to the next checkpoint.
+    """
 
     directory: Path
     keys: tuple[Ed25519PublicKey, ...] = ()  # one of which must have signed a checkpoint; none: whoever did
@@ -91,7 +94,8 @@ class _Verification:
             self._walk(segments_of(self._request.directory))
         except _Tampered as tampered:
             finding = tampered.finding
-        last = self._link.sequence if self._first else 0
+        end = self._link.sequence
+        last = min(end, self._request.last or end) if self._first else 0
         remarks, is_empty = tuple(self._remarks), self._has_nothing_of_the_range
         return Verdict(
             self._first, last, self._unchained_before, self._held, self._proven_to, finding, remarks, is_empty
@@ -136,8 +140,17 @@ class _Verification:
             self._must_not_be_short()
 
     @property
-    def _is_over(self) -> bool:
+    def _is_reached(self) -> bool:
         return self._request.last is not None and self._link.sequence >= self._request.last
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the range was read, and as far behind it as the next checkpoint, which alone stands for its lines.
+
+        SECURITY: lines that were changed and chained anew differ from honest ones by nothing else.
+        """
+        last = self._request.last
+        return last is not None and self._is_reached and (self._proven_to >= last or not self._checkpoints)
 
     def _begin(self, paths: list[Path], first_lines: list[bytes]) -> int:
         """Where to begin, with the link before it: the first chained segment, or the one that holds the first line."""
@@ -213,7 +226,7 @@ class _Verification:
         """How many lines may be walked before something must be looked at."""
         size, last = self._link.tree.size, self._request.last
         ends = [self._checkpoints[0].size - size] if self._checkpoints else []
-        if last is not None:
+        if last is not None and not self._is_reached:
             ends.append(last - self._link.sequence)
         return min(ends, default=1 << 30)
 
@@ -264,9 +277,9 @@ class _Verification:
         missing = self._first - 1
         if self._unchained_before or missing <= 0:
             return
-        if self._request.first > missing and (self._is_over or not is_from_its_first_file):
+        if self._request.first > missing and (self._is_reached or not is_from_its_first_file):
             return  # no line of the range is among the missing
-        if self._is_over:
+        if self._is_reached:
             self._read_on()
             return
         if missing in self._deleted:

@@ -109,6 +109,13 @@ def made_anew(lines: list[bytes]) -> list[bytes]:
     return [head[0], *linked(head[1], [b'{"v":3}\n'] * 5)[0].splitlines(keepends=True)]
 
 
+def rechained(lines: list[bytes]) -> list[bytes]:
+    """The third line was changed, and all behind it name the right digests again."""
+    link = walk(Link(), [entry.rstrip(b"\n") for entry in lines[:2]])
+    bare = [b"{" + entry.split(b",", 1)[1].rsplit(b',"prev"', 1)[0] + b"}\n" for entry in lines[2:]]
+    return [*lines[:2], *linked(link, [b'{"v":3}\n', *bare[1:]])[0].splitlines(keepends=True)]
+
+
 def cut_short(lines: list[bytes]) -> list[bytes]:
     return lines[:4]
 
@@ -220,6 +227,42 @@ def test_a_range_begins_at_the_segment_that_holds_its_first_line(tmp_path: Path)
     assert verdict.finding is None
     assert 1 < verdict.first <= last - 10
     assert verdict.last == last - 2
+
+
+@pytest.mark.parametrize(
+    ("tamper", "last", "kind", "sequence"),
+    [
+        (rechained, 4, Kind.REWRITING, 1),
+        (rechained, 1, Kind.REWRITING, 1),
+        (lambda lines: lines[:4] + lines[5:], 3, Kind.REMOVAL, 5),
+        (cut_short, 3, Kind.TRUNCATION, 5),
+    ],
+)
+def test_a_range_is_held_against_the_next_checkpoint_behind_it(
+    tmp_path: Path, tamper: Callable[[list[bytes]], list[bytes]], last: int, kind: Kind, sequence: int
+) -> None:
+    lines = three_lines(tmp_path)
+    honest = verdict_of(tmp_path, last=last)
+    rewrite(tmp_path, tamper(lines))
+    finding = verdict_of(tmp_path, last=last).finding
+
+    assert (honest.finding, honest.last, honest.checkpoints, honest.proven_to) == (None, last, 1, 6)
+    assert finding is not None
+    assert (finding.kind, finding.sequence) == (kind, sequence), finding.why
+
+
+def test_behind_the_checkpoint_that_stands_for_a_range_nothing_is_read(tmp_path: Path) -> None:
+    three_lines(tmp_path)
+    segments = open_segments(tmp_path)
+    segments.append([LINE] * 5)
+    logs.sign_off(tmp_path, segments)
+    segments.close()
+    lines = (tmp_path / "audit-000001.jsonl").read_bytes().splitlines(keepends=True)
+    rewrite(tmp_path, [*lines[:8], b"junk\n", *lines[9:]])
+    verdict = verdict_of(tmp_path, last=5)
+
+    assert (verdict.finding, verdict.last, verdict.proven_to) == (None, 5, 6)
+    assert verdict_of(tmp_path, last=7).finding is not None, "no checkpoint stands for its last line any more"
 
 
 def without_its_first_file(directory: Path) -> int:
