@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _ED25519 = b"\x01"  # the signature type of C2SP signed-note
+_MOST_LINES = (1 << 63) - 1
 _UNFIT = re.compile(r"[^\x21-\x2a\x2c-\x7e]+")  # a key's name holds neither spaces nor plus signs
 
 
@@ -75,7 +76,10 @@ def open_note(note: bytes, keys: Collection[Ed25519PublicKey]) -> Checkpoint:
 
 
 def split_notes(content: bytes) -> tuple[tuple[bytes, ...], bool]:
-    """The notes of a file, which a blank line follows each, and whether the last one is torn and so left out."""
+    """The notes of a file, which a blank line follows each, and whether the last one is torn and so left out.
+
+    For whoever goes on with the file, byte by byte; `notes.read_notes` is for proof.
+    """
     parts = content.split(b"\n\n")
     whole = [text + b"\n\n" + signature + b"\n" for text, signature in _pairs(parts[:-1])]
     if parts[-1].endswith(b"\n") and len(parts) % 2 == 0:  # one that was copied alone: no blank line follows it
@@ -94,7 +98,11 @@ def _read(text: bytes) -> Checkpoint:
         checkpoint = Checkpoint(origin, int(size), b64decode(root, validate=True))
     except (ValueError, NoBase64) as error:
         raise NoteInvalid("it is no checkpoint") from error
-    if checkpoint.text != text or len(checkpoint.root) != sha256().digest_size or checkpoint.size < 0:
+    if (
+        checkpoint.text != text
+        or len(checkpoint.root) != sha256().digest_size
+        or not 0 <= checkpoint.size <= _MOST_LINES
+    ):
         raise NoteInvalid("it is no checkpoint")
     return checkpoint
 

@@ -17,6 +17,7 @@ from gateway.cli.holds import printable
 from gateway.journal import KeyUnusable
 from gateway.journal.keys import KEY_NAME, public_pem, read_private, read_public
 from gateway.journal.verifying import Request, Verdict, segments_of, verify
+from gateway.journal.witnesses import KeptUnusable, read_kept
 from gateway.settings.mending import draft
 from gateway.settings.origins import collect
 from gateway.settings.problems import SettingsInvalid
@@ -43,7 +44,9 @@ command.add_command(audit_report.command)
 @click.option("--from", "first", type=click.IntRange(1), default=1, help="Begin with this line's file.")
 @click.option("--to", "last", type=click.IntRange(1), help="End with this line.")
 @click.option("--key", "key_files", type=_FILE, multiple=True, help=_KEY_HELP)
-@click.option("--checkpoint", "notes", type=_FILE, multiple=True, help="Checkpoints kept elsewhere; several times.")
+@click.option(
+    "--checkpoint", "checkpoints", type=_FILE, multiple=True, help="Checkpoints kept elsewhere; several times."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a directory instead of the page.")
 def verify_logs(
     *,
@@ -51,22 +54,27 @@ def verify_logs(
     first: int,
     last: int | None,
     key_files: tuple[Path, ...],
-    notes: tuple[Path, ...],
+    checkpoints: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Proves that the logs in DIR... are as they were written: no line changed, removed, added, moved or cut off.
 
     What --checkpoint names proves it against whoever owns this machine, if it was kept elsewhere. Exits with 0, or with
-    1 when a log was tampered with, cannot be read, or has no line of those that were asked for.
+    1 when a log was tampered with, cannot be read, or has no line of those that were asked for, or when a file that
+    an option names holds no key or checkpoint.
     """
     failed = False
     try:
         keys = tuple([read_public(path) for path in key_files])
-        kept = tuple([path.read_bytes() for path in notes])
-    except (OSError, KeyUnusable) as error:
+        kept = [read_kept(path) for path in checkpoints]
+    except (OSError, KeyUnusable, KeptUnusable) as error:
         _fail(error)
+    for file in kept:
+        if file.is_torn:
+            click.echo(printable(f"{file.path}: the last checkpoint is unfinished"), err=True)
+    notes = tuple([note for file in kept for note in file.notes])
     for directory in directories:
-        request = Request(directory, keys, kept, first, last)
+        request = Request(directory, keys, notes, first, last)
         try:
             verdict = _verified(request, with_bar=not as_json)
         except OSError as error:
@@ -152,6 +160,6 @@ def _object(directory: Path, verdict: Verdict) -> dict[str, object]:
     }
 
 
-def _fail(error: OSError | KeyUnusable) -> NoReturn:
+def _fail(error: OSError | KeyUnusable | KeptUnusable) -> NoReturn:
     click.echo(printable(told(error)), err=True)
     sys.exit(EXIT_TAMPERED)

@@ -13,13 +13,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, walk
-from gateway.audit.checkpoints import Checkpoint, NoteInvalid, open_note, origin_of, split_notes
+from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.audit.lines import read_sequence
 from gateway.audit.records import number_of, read_record
 from gateway.audit.tampering import Finding, Kind, diagnose
-from gateway.journal.recovery import NOTES_NAME, segment_paths
+from gateway.journal.recovery import segment_paths
+from gateway.journal.witnesses import hear
 
 _BLOCK_BYTES = 1 << 20
+_MOST_TOLD = 4  # findings about checkpoints
 _DELETED = b'"notice":"segment-deleted"'
 
 
@@ -39,14 +41,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to verify: lines `first` to `last` (None: to the end) of a directory; `notes` are more files of them.
+    """What to verify: lines `first` to `last` (None: to the end) of a directory, and checkpoints kept elsewhere.
 
     Of a range, the lines behind it are read too, up to the next checkpoint.
     """
 
     directory: Path
     keys: tuple[Ed25519PublicKey, ...] = ()  # one of which must have signed a checkpoint; none: whoever did
-    notes: tuple[bytes, ...] = ()
+    notes: tuple[bytes, ...] = ()  # signed notes that were kept elsewhere
     first: int = 1
     last: int | None = None
 
@@ -88,14 +90,22 @@ class _Verification:
         self._deleted: set[int] = set()  # the last lines of segments of which the log says that they were deleted
 
     def run(self) -> Verdict:
-        finding = None
+        request = self._request
+        witnesses = hear(request.directory, request.notes, request.keys)
+        self._checkpoints = list(witnesses.checkpoints)
+        if witnesses.is_torn:
+            self._remarks.append("the last checkpoint is unfinished")
+        findings = list(witnesses.findings)
         try:
-            self._read_notes()
-            self._walk(segments_of(self._request.directory))
+            self._walk(segments_of(request.directory))
         except _Tampered as tampered:
-            finding = tampered.finding
+            findings.insert(0, tampered.finding)
+        finding = findings[0] if findings else None
+        self._remarks += [f"{other.kind.value}: {other.why}" for other in findings[1:_MOST_TOLD]]
+        if len(findings) > _MOST_TOLD:
+            self._remarks.append(f"and {len(findings) - _MOST_TOLD} more of that kind")
         end = self._link.sequence
-        last = min(end, self._request.last or end) if self._first else 0
+        last = min(end, request.last or end) if self._first else 0
         remarks, is_empty = tuple(self._remarks), self._has_nothing_of_the_range
         return Verdict(
             self._first, last, self._unchained_before, self._held, self._proven_to, finding, remarks, is_empty
@@ -107,26 +117,6 @@ class _Verification:
         if first == 1 and last is None:
             return False
         return not self._first or min(end, last or end) < max(first, self._first)
-
-    def _read_notes(self) -> None:
-        files = list(self._request.notes)
-        path = self._request.directory / NOTES_NAME
-        if path.exists():
-            files.append(path.read_bytes())
-        for content in files:
-            notes, is_torn = split_notes(content)
-            if is_torn:
-                self._remarks.append("the last checkpoint is unfinished")
-            self._checkpoints += [self._open(note) for note in notes]
-        self._checkpoints.sort(key=lambda checkpoint: checkpoint.size)
-
-    def _open(self, note: bytes) -> Checkpoint:
-        try:
-            return open_note(note, self._request.keys)
-        except NoteInvalid as error:
-            kind = Kind.FOREIGN_CHECKPOINT if error.is_foreign else Kind.FORGED_CHECKPOINT
-            first = note.partition(b"\n\n")[0].decode("ascii", "replace").replace("\n", " ")
-            raise _Tampered(Finding(kind, 0, f"checkpoint {first!r}: {error}")) from error
 
     def _walk(self, paths: list[Path]) -> None:
         headers = [_first_line(path) for path in paths]

@@ -99,6 +99,44 @@ def test_a_checkpoint_kept_elsewhere_shows_that_the_end_was_cut_off(honest: Path
     assert (ran.exit_code, "truncation" in ran.output) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"root:x:0:0:root:/root:/bin/bash\n" * 9,
+        public_pem(logs.KEY).encode(),
+        b"scim-gateway/gw-1\n",
+        b"\xff" * 99,
+    ],
+)
+def test_a_file_without_a_checkpoint_is_an_error_that_names_it(honest: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "kept").write_bytes(content)
+    ran = audit("verify", honest, "--checkpoint", tmp_path / "kept")
+
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert f"{tmp_path / 'kept'} holds no checkpoint: give a copy of the file `checkpoints`" in ran.stderr
+
+
+def test_a_checkpoint_with_something_else_around_it_is_an_error(honest: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"Hello Anna,\n\n" + (honest / NOTES_NAME).read_bytes())
+    ran = audit("verify", honest, "--checkpoint", tmp_path / "kept")
+
+    assert (ran.exit_code, ran.stdout, "holds 'Hello Anna,', which is no part" in ran.stderr) == (1, "", True)
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b" \n    "])
+def test_a_checkpoint_that_was_mailed_or_pasted_is_understood(honest: Path, tmp_path: Path, ending: bytes) -> None:
+    content = (honest / NOTES_NAME).read_bytes()
+    (honest / NOTES_NAME).unlink()
+    (tmp_path / "kept").write_bytes(content.replace(b"\n", ending))
+    words = ("verify", honest, "--key", honest.parent / "key.pem", "--checkpoint", tmp_path / "kept")
+    good = audit(*words)
+    (tmp_path / "kept").write_bytes(content.replace(b"\n", ending).replace(b"gw-1", b"gw-2"))
+
+    assert (good.exit_code, "checkpoints hold" in good.stdout) == (0, True)
+    assert audit(*words).exit_code == 1
+
+
 def test_json_says_the_same(honest: Path) -> None:
     tamper(honest)
     told = json.loads(audit("verify", honest, "--json").stdout)

@@ -12,6 +12,7 @@ from gateway.audit.chain import Link, linked, walk
 from gateway.audit.checkpoints import Checkpoint, sign
 from gateway.audit.lines import segment_line
 from gateway.audit.merkle import Tree
+from gateway.audit.notes import read_notes
 from gateway.audit.tampering import Kind
 from gateway.journal.recovery import NOTES_NAME
 from gateway.journal.verifying import Request, Verdict, verify
@@ -146,7 +147,7 @@ def test_the_first_bad_line_is_named_and_what_it_looks_like(
 
 def test_a_log_replaced_whole_is_found_by_a_checkpoint_from_elsewhere(tmp_path: Path) -> None:
     lines = three_lines(tmp_path)
-    kept = (tmp_path / NOTES_NAME).read_bytes()
+    [kept] = read_notes((tmp_path / NOTES_NAME).read_bytes()).notes
     rewrite(tmp_path, made_anew(lines))
     (tmp_path / NOTES_NAME).unlink()
 
@@ -180,6 +181,62 @@ def test_a_checkpoint_that_is_not_ours_is_named(tmp_path: Path, note: bytes, kin
 
     assert finding is not None
     assert finding.kind is kind, finding.why
+
+
+def blank_line_taken_out(content: bytes) -> bytes:
+    return content.replace(b"\n\nscim-", b"\nscim-", 1)
+
+
+def line_taken_out(content: bytes) -> bytes:
+    return b"\n".join(content.split(b"\n")[1:])
+
+
+def signature_taken_out(content: bytes) -> bytes:
+    return b"\n\n".join(part for place, part in enumerate(content.split(b"\n\n")) if place != 1)
+
+
+def junk_put_in(content: bytes) -> bytes:
+    return content.replace(b"\n\nscim-", b"\n\njunk\n\nscim-", 1)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [blank_line_taken_out, line_taken_out, signature_taken_out, junk_put_in, lambda content: b"j\n\n" + content],
+)
+def test_damaged_checkpoints_are_found_and_the_others_stand(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    lines = three_lines(tmp_path)
+    notes = tmp_path / NOTES_NAME
+    notes.write_bytes(damage(notes.read_bytes() * 3))
+    verdict = verdict_of(tmp_path)
+    rewrite(tmp_path, made_anew(lines))
+    finding = verdict_of(tmp_path).finding
+
+    assert verdict.finding is not None
+    assert (verdict.finding.kind, verdict.finding.sequence) == (Kind.FORGED_CHECKPOINT, 0)
+    assert (verdict.checkpoints >= 2, verdict.proven_to, verdict.last) == (True, 6, 6)
+    assert finding is not None
+    assert finding.kind is Kind.REWRITING
+
+
+@pytest.mark.parametrize("size", [1, 30, 80, 100, 150])
+def test_a_torn_last_checkpoint_is_no_tampering(tmp_path: Path, size: int) -> None:
+    three_lines(tmp_path)
+    notes = tmp_path / NOTES_NAME
+    notes.write_bytes(notes.read_bytes() + notes.read_bytes()[:size])
+    verdict = verdict_of(tmp_path)
+
+    assert (verdict.finding, verdict.remarks) == (None, ("the last checkpoint is unfinished",))
+
+
+@pytest.mark.parametrize("size", [b"9" * 5000, b"9" * 4000])
+def test_what_a_checkpoint_says_is_not_shown_at_any_length(tmp_path: Path, size: bytes) -> None:
+    three_lines(tmp_path)
+    notes = tmp_path / NOTES_NAME
+    notes.write_bytes(notes.read_bytes().replace(b"\n6\n", b"\n" + size + b"\n"))
+    finding = verify(Request(tmp_path)).finding
+
+    assert finding is not None
+    assert (finding.kind, len(finding.why) < 200) == (Kind.FORGED_CHECKPOINT, True)
 
 
 def test_lines_of_before_the_chain_are_told_and_tied_on_to(tmp_path: Path) -> None:

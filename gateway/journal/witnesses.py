@@ -1,0 +1,82 @@
+"""The checkpoints that a log is held against: those beside it, and those that were kept elsewhere. Blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.audit.checkpoints import Checkpoint, NoteInvalid, open_note
+from gateway.audit.notes import Notes, read_notes, shown
+from gateway.audit.tampering import Finding, Kind
+from gateway.journal.recovery import NOTES_NAME
+
+
+class KeptUnusable(Exception):
+    """A file holds no checkpoints, or something else besides; the text names it and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The signed notes of a file that was kept elsewhere."""
+
+    path: Path
+    notes: tuple[bytes, ...]
+    is_torn: bool  # a further one, the last, is unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """What the checkpoints say, and what is wrong with others."""
+
+    checkpoints: tuple[Checkpoint, ...]  # the smallest first
+    findings: tuple[Finding, ...]
+    is_torn: bool  # the last one beside the log is unfinished
+
+
+def read_kept(path: Path) -> Kept:
+    """The checkpoints in a file.
+
+    Raises:
+        KeptUnusable: there is none, or something else besides.
+        OSError: it cannot be read.
+    """
+    found = read_notes(path.read_bytes())
+    if not found.notes:
+        raise KeptUnusable(f"{path} holds no checkpoint: {_HOW}")
+    if found.damaged:
+        raise KeptUnusable(f"{path} holds {shown(found.damaged[0])}, which is no part of a checkpoint: {_HOW}")
+    return Kept(path, found.notes, found.is_torn)
+
+
+def hear(directory: Path, kept: Collection[bytes], keys: Collection[Ed25519PublicKey]) -> Witnesses:
+    """The checkpoints of a directory and some `kept` notes; each must be signed by one of `keys`, if any are given.
+
+    Raises:
+        OSError: the directory's cannot be read.
+    """
+    path = directory / NOTES_NAME
+    found = read_notes(path.read_bytes() if path.exists() else b"")
+    checkpoints, findings = [], list(_damage(found))
+    for note in (*kept, *found.notes):
+        try:
+            checkpoints.append(open_note(note, keys))
+        except NoteInvalid as error:
+            kind = Kind.FOREIGN_CHECKPOINT if error.is_foreign else Kind.FORGED_CHECKPOINT
+            text = note.partition(b"\n\n")[0]
+            findings.append(Finding(kind, 0, f"checkpoint {shown(text)}: {error}"))
+    checkpoints.sort(key=lambda checkpoint: checkpoint.size)
+    return Witnesses(tuple(checkpoints), tuple(findings), found.is_torn)
+
+
+def _damage(found: Notes) -> list[Finding]:
+    """What no crash leaves of the file beside a log: somebody had a hand in it."""
+    why = [f"the file `{NOTES_NAME}` holds {shown(spot)}, which is no part of one" for spot in found.damaged]
+    if found.is_tight:
+        why.append(f"a blank line was taken out of the file `{NOTES_NAME}`")
+    return [Finding(Kind.FORGED_CHECKPOINT, 0, text) for text in why]
+
+
+_HOW = "give a copy of the file `checkpoints`, or signed notes out of it, each with all of its lines"
