@@ -15,6 +15,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as NoBase64
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _ED25519 = b"\x01"  # the signature type of C2SP signed-note
+_ID_BYTES = 4
 _MOST_LINES = (1 << 63) - 1
 _UNFIT = re.compile(r"[^\x21-\x2a\x2c-\x7e]+")  # a key's name holds neither spaces nor plus signs
 
@@ -88,6 +90,17 @@ def split_notes(content: bytes) -> tuple[tuple[bytes, ...], bool]:
     return tuple(whole), content != b"".join(note + b"\n" for note in whole)
 
 
+def signers_of(note: bytes, origin: str) -> frozenset[bytes]:
+    """The ids of the keys that a log's note says it is signed by; nobody has checked that."""
+    expected = f"\u2014 {origin} ".encode()
+    ids = set()
+    for line in note.rpartition(b"\n\n")[2].splitlines():
+        if line.startswith(expected):
+            with suppress(ValueError, NoBase64):
+                ids.add(b64decode(line.removeprefix(expected), validate=True)[:_ID_BYTES])
+    return frozenset(ids)
+
+
 def _pairs(parts: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return zip(parts[::2], parts[1::2], strict=False)
 
@@ -117,11 +130,11 @@ def _check(checkpoint: Checkpoint, signatures: bytes, keys: Mapping[bytes, Ed255
             signature = b64decode(line.removeprefix(expected), validate=True)
         except (ValueError, NoBase64) as error:
             raise NoteInvalid("its signature cannot be read") from error
-        key = keys.get(signature[:4])
+        key = keys.get(signature[:_ID_BYTES])
         if key is None:
             continue
         try:
-            key.verify(signature[4:], checkpoint.text)
+            key.verify(signature[_ID_BYTES:], checkpoint.text)
         except InvalidSignature as error:
             raise NoteInvalid("its signature does not hold") from error
         return
@@ -133,4 +146,4 @@ def _check(checkpoint: Checkpoint, signatures: bytes, keys: Mapping[bytes, Ed255
 def key_id(name: str, key: Ed25519PublicKey) -> bytes:
     """What C2SP signed-note calls a key by, beside its name."""
     public = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
+    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:_ID_BYTES]

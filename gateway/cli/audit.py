@@ -10,14 +10,16 @@ from typing import NoReturn
 
 import click
 
+from gateway.audit.notes import shown
+from gateway.audit.tampering import Kind
 from gateway.cli import audit_report, audit_search
 from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
 from gateway.cli.errors import told
 from gateway.cli.holds import printable
 from gateway.journal import KeyUnusable
+from gateway.journal.kept import KeptUnusable, deal, read_kept
 from gateway.journal.keys import KEY_NAME, public_pem, read_private, read_public
 from gateway.journal.verifying import Request, Verdict, segments_of, verify
-from gateway.journal.witnesses import KeptUnusable, read_kept
 from gateway.settings.mending import draft
 from gateway.settings.origins import collect
 from gateway.settings.problems import SettingsInvalid
@@ -47,7 +49,12 @@ command.add_command(audit_report.command)
 @click.option(
     "--checkpoint", "checkpoints", type=_FILE, multiple=True, help="Checkpoints kept elsewhere; several times."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a directory instead of the page.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object a directory instead of the page, and one for each checkpoint that is of none of them.",
+)
 def verify_logs(
     *,
     directories: tuple[Path, ...],
@@ -63,7 +70,6 @@ def verify_logs(
     1 when a log was tampered with, cannot be read, or has no line of those that were asked for, or when a file that
     an option names holds no key or checkpoint.
     """
-    failed = False
     try:
         keys = tuple([read_public(path) for path in key_files])
         kept = [read_kept(path) for path in checkpoints]
@@ -72,20 +78,37 @@ def verify_logs(
     for file in kept:
         if file.is_torn:
             click.echo(printable(f"{file.path}: the last checkpoint is unfinished"), err=True)
-    notes = tuple([note for file in kept for note in file.notes])
-    for directory in directories:
-        request = Request(directory, keys, notes, first, last)
-        try:
-            verdict = _verified(request, with_bar=not as_json)
-        except OSError as error:
-            failed = True
-            click.echo(printable(told(error)), err=True)
-            continue
-        failed = failed or verdict.finding is not None or verdict.is_empty
-        click.echo(
-            json.dumps(_object(directory, verdict)) if as_json else _page(directory, verdict, has_keys=bool(keys))
-        )
-    sys.exit(EXIT_TAMPERED if failed else 0)
+    hand = deal(kept, directories)
+    requests = [
+        Request(directory, keys, notes, first, last) for directory, notes in zip(directories, hand.dealt, strict=True)
+    ]
+    are_good = [_verify(request, as_json=as_json) for request in requests]
+    for path, note in hand.left:
+        _disown(path, note, as_json=as_json)
+    sys.exit(0 if all(are_good) and not hand.left else EXIT_TAMPERED)
+
+
+def _verify(request: Request, *, as_json: bool) -> bool:
+    """Verify a log and tell of it; whether it is good."""
+    try:
+        verdict = _verified(request, with_bar=not as_json)
+    except OSError as error:
+        click.echo(printable(told(error)), err=True)
+        return False
+    directory = request.directory
+    page = json.dumps(_object(directory, verdict)) if as_json else _page(directory, verdict, bool(request.keys))
+    click.echo(page)
+    return verdict.finding is None and not verdict.is_empty
+
+
+def _disown(path: Path, note: bytes, *, as_json: bool) -> None:
+    """Tell of a kept checkpoint that is of none of the logs."""
+    kind = Kind.FOREIGN_CHECKPOINT.value
+    text = note.partition(b"\n\n")[0]
+    why = f"checkpoint {shown(text)} is of none of these logs"
+    finding = {"looks_like": kind, "line": 0, "why": why}
+    told_of = {"checkpoint": str(path), "ok": False, "finding": finding}
+    click.echo(json.dumps(told_of) if as_json else printable(f"{path}: {kind}: {why}"))
 
 
 @command.command(name="key", short_help="Prints the public key that checkpoints are signed with.")
@@ -120,7 +143,7 @@ def _verified(request: Request, *, with_bar: bool) -> Verdict:
         return verify(request, bar.update)
 
 
-def _page(directory: Path, verdict: Verdict, *, has_keys: bool) -> str:
+def _page(directory: Path, verdict: Verdict, has_keys: bool) -> str:
     said = [_headline(verdict)]
     if verdict.unchained_before:
         said.append(f"unchained before line {verdict.unchained_before}: an older version wrote what is there")

@@ -14,19 +14,6 @@ from gateway.audit.tampering import Finding, Kind
 from gateway.journal.recovery import NOTES_NAME
 
 
-class KeptUnusable(Exception):
-    """A file holds no checkpoints, or something else besides; the text names it and what would be right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The signed notes of a file that was kept elsewhere."""
-
-    path: Path
-    notes: tuple[bytes, ...]
-    is_torn: bool  # a further one, the last, is unfinished
-
-
 @dataclass(frozen=True, slots=True)
 class Witnesses:
     """What the checkpoints say, and what is wrong with others."""
@@ -34,21 +21,6 @@ class Witnesses:
     checkpoints: tuple[Checkpoint, ...]  # the smallest first
     findings: tuple[Finding, ...]
     is_torn: bool  # the last one beside the log is unfinished
-
-
-def read_kept(path: Path) -> Kept:
-    """The checkpoints in a file.
-
-    Raises:
-        KeptUnusable: there is none, or something else besides.
-        OSError: it cannot be read.
-    """
-    found = read_notes(path.read_bytes())
-    if not found.notes:
-        raise KeptUnusable(f"{path} holds no checkpoint: {_HOW}")
-    if found.damaged:
-        raise KeptUnusable(f"{path} holds {shown(found.damaged[0])}, which is no part of a checkpoint: {_HOW}")
-    return Kept(path, found.notes, found.is_torn)
 
 
 def hear(directory: Path, kept: Collection[bytes], keys: Collection[Ed25519PublicKey]) -> Witnesses:
@@ -77,6 +49,3 @@ def _damage(found: Notes) -> list[Finding]:
     if found.is_tight:
         why.append(f"a blank line was taken out of the file `{NOTES_NAME}`")
     return [Finding(Kind.FORGED_CHECKPOINT, 0, text) for text in why]
-
-
-_HOW = "give a copy of the file `checkpoints`, or signed notes out of it, each with all of its lines"

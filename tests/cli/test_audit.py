@@ -10,8 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.audit.chain import Link, linked
+from gateway.audit.checkpoints import Checkpoint, origin_of
+from gateway.audit.lines import segment_line
+from gateway.audit.merkle import Tree
 from gateway.cli.audit import command
+from gateway.journal.disk import Disk
 from gateway.journal.keys import KEY_NAME, made_or_read, public_pem
+from gateway.journal.notes import append_note
 from gateway.journal.recovery import NOTES_NAME
 from tests.journal import logs
 from tests.journal.disks import LINE, open_segments
@@ -135,6 +141,44 @@ def test_a_checkpoint_that_was_mailed_or_pasted_is_understood(honest: Path, tmp_
 
     assert (good.exit_code, "checkpoints hold" in good.stdout) == (0, True)
     assert audit(*words).exit_code == 1
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """The log of another instance, gw-2, whose checkpoints another key signed: other.pem."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes([9] * 32))
+    (tmp_path / "other.pem").write_text(public_pem(key))
+    directory = tmp_path / "gw-2"
+    directory.mkdir()
+    line = segment_line(1, 1, Tree(), now=0.0, instance="gw-2")
+    written, link = linked(Link(), [line, LINE])
+    (directory / "audit-000001.jsonl").write_bytes(written)
+    append_note(directory, Checkpoint(origin_of("gw-2"), 2, link.tree.root), key, Disk())
+    return directory
+
+
+def test_kept_checkpoints_of_several_instances_go_each_to_its_log(honest: Path, other: Path, tmp_path: Path) -> None:
+    kept = [option for log in (honest, other) for option in ("--checkpoint", log / NOTES_NAME)]
+    words = ["--key", tmp_path / "key.pem", "--key", tmp_path / "other.pem", *kept]
+    ran = audit("verify", honest, other, *words)
+    alone = audit("verify", honest, *words)
+
+    assert (ran.exit_code, "foreign" in ran.output) == (0, False), ran.output
+    assert (alone.exit_code, "foreign checkpoint" in alone.output) == (1, True)
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_kept_checkpoint_that_is_of_none_of_the_logs_is_told_once(
+    honest: Path, other: Path, tmp_path: Path, how: list[str]
+) -> None:
+    (tmp_path / "kept").write_bytes((honest / NOTES_NAME).read_bytes().replace(b"gw-1", b"gw-3")[:-1])
+    ran = audit("verify", honest, other, "--checkpoint", tmp_path / "kept", *how)
+    told = [line for line in ran.stdout.splitlines() if "foreign checkpoint" in line]
+
+    assert ran.exit_code == 1
+    assert len(told) == (honest / NOTES_NAME).read_bytes().count(b"gw-1") // 2
+    assert all("is of none of these logs" in line and str(tmp_path / "kept") in line for line in told)
+    assert not how or all(json.loads(line)["ok"] is False for line in told)
 
 
 def test_json_says_the_same(honest: Path) -> None:
