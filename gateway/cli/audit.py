@@ -67,8 +67,8 @@ def verify_logs(
     """Proves that the logs in DIR... are as they were written: no line changed, removed, added, moved or cut off.
 
     What --checkpoint names proves it against whoever owns this machine, if it was kept elsewhere. Exits with 0, or with
-    1 when a log was tampered with, cannot be read, or has no line of those that were asked for, or when a file that
-    an option names holds no key or checkpoint.
+    1 when a log was tampered with, cannot be read, or has no line of those that were asked for, when --key or
+    --checkpoint is given and no checkpoint holds, or when a file that one of them names holds no key or checkpoint.
     """
     try:
         keys = tuple([read_public(path) for path in key_files])
@@ -98,7 +98,7 @@ def _verify(request: Request, *, as_json: bool) -> bool:
     directory = request.directory
     page = json.dumps(_object(directory, verdict)) if as_json else _page(directory, verdict, bool(request.keys))
     click.echo(page)
-    return verdict.finding is None and not verdict.is_empty
+    return _is_good(verdict)
 
 
 def _disown(path: Path, note: bytes, *, as_json: bool) -> None:
@@ -143,41 +143,52 @@ def _verified(request: Request, *, with_bar: bool) -> Verdict:
         return verify(request, bar.update)
 
 
+def _is_good(verdict: Verdict) -> bool:
+    return verdict.finding is None and not verdict.is_empty and not verdict.is_unsigned
+
+
 def _page(directory: Path, verdict: Verdict, has_keys: bool) -> str:
-    said = [_headline(verdict)]
+    said = _headlines(verdict)
     if verdict.unchained_before:
         said.append(f"unchained before line {verdict.unchained_before}: an older version wrote what is there")
     if verdict.checkpoints:
         signed = "" if has_keys else ", whose signatures were not checked: give --key"
-        said.append(f"{verdict.checkpoints} checkpoints hold, up to line {verdict.proven_to}{signed}")
+        hold = "1 checkpoint holds" if verdict.checkpoints == 1 else f"{verdict.checkpoints} checkpoints hold"
+        said.append(f"{hold}, up to line {verdict.proven_to}{signed}")
     elif verdict.finding is None:
         said.append("no checkpoint was there: nothing shows whether the end was cut off or the whole log replaced")
     said += verdict.remarks
     return "\n".join((f"{printable(str(directory))}: {said[0]}", *[f"  {printable(line)}" for line in said[1:]]))
 
 
-def _headline(verdict: Verdict) -> str:
-    finding = verdict.finding
-    if finding is None and verdict.is_empty:
-        return "NOTHING PROVEN: no line that was asked for (--from, --to) is in the chain"
-    if finding is None:
-        return (
-            f"lines {verdict.first} to {verdict.last} are as they were written" if verdict.last else "no chained line"
-        )
-    where = f" at line {finding.sequence}" if finding.sequence else ""
-    return printable(f"TAMPERED WITH: {finding.kind.value}{where}: {finding.why}")
+def _headlines(verdict: Verdict) -> list[str]:
+    """What was found, or what is proven, and what is not."""
+    finding, first, last = verdict.finding, verdict.first, verdict.last
+    if finding is not None:
+        where = f" at line {finding.sequence}" if finding.sequence else ""
+        return [printable(f"TAMPERED WITH: {finding.kind.value}{where}: {finding.why}")]
+    if verdict.is_empty:
+        return ["NOTHING PROVEN: no line that was asked for (--from, --to) is in the chain"]
+    said = ["NOTHING PROVEN: nothing is signed, for no checkpoint holds"] if verdict.is_unsigned else []
+    unsigned = verdict.unsigned_from
+    if last and unsigned != first:
+        said.append(f"lines {first} to {unsigned - 1 if unsigned else last} are as they were written")
+    if unsigned:
+        said.append(f"lines {unsigned} to {last} hang together; no checkpoint stands for them yet")
+    return said or ["no chained line"]
 
 
 def _object(directory: Path, verdict: Verdict) -> dict[str, object]:
     finding = verdict.finding
     return {
         "directory": str(directory),
-        "ok": finding is None and not verdict.is_empty,
+        "ok": _is_good(verdict),
         "first": verdict.first,
         "last": verdict.last,
         "unchained_before": verdict.unchained_before,
         "checkpoints": verdict.checkpoints,
         "proven_to": verdict.proven_to,
+        "unsigned_from": verdict.unsigned_from,
         "finding": finding and {"looks_like": finding.kind.value, "line": finding.sequence, "why": finding.why},
         "remarks": verdict.remarks,
     }

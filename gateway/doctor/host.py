@@ -93,7 +93,16 @@ async def record_is_whole(visit: Visit) -> Finding:
             f"the audit log was tampered with: {found.kind.value}{where}: {found.why}",
             "keep a copy of it and of the disk, find out who could write there; scim-gateway audit verify tells more",
         )
-    return ok(f"lines {verdict.first} to {verdict.last} are as they were written")
+    return ok(_proven(verdict))
+
+
+def _proven(verdict: Verdict) -> str:
+    unsigned = verdict.unsigned_from
+    signed_to = unsigned - 1 if unsigned else verdict.last
+    said = [f"lines {verdict.first} to {signed_to} are as they were written"] if signed_to >= verdict.first else []
+    if unsigned:
+        said.append(f"lines {unsigned} to {verdict.last} hang together, and no checkpoint stands for them yet")
+    return "; ".join(said)
 
 
 def _settings(visit: Visit) -> Settings:

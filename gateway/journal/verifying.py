@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, walk
+from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, read_prev, walk
 from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.audit.lines import read_sequence
 from gateway.audit.records import number_of, read_record
@@ -37,6 +37,12 @@ class Verdict:
     finding: Finding | None
     remarks: tuple[str, ...]  # what is odd, and no tampering
     is_empty: bool  # a range was asked for, and no line of it was proven
+    is_unsigned: bool  # a key or kept checkpoints were given, and no checkpoint holds
+
+    @property
+    def unsigned_from(self) -> int:
+        """The first of these lines that hang together and that no checkpoint stands for yet; 0: there are none."""
+        return max(self.first, self.proven_to + 1) if self.proven_to < self.last else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +112,16 @@ class _Verification:
             self._remarks.append(f"and {len(findings) - _MOST_TOLD} more of that kind")
         end = self._link.sequence
         last = min(end, request.last or end) if self._first else 0
-        remarks, is_empty = tuple(self._remarks), self._has_nothing_of_the_range
         return Verdict(
-            self._first, last, self._unchained_before, self._held, self._proven_to, finding, remarks, is_empty
+            self._first,
+            last,
+            self._unchained_before,
+            self._held,
+            self._proven_to,
+            finding,
+            remarks=tuple(self._remarks),
+            is_empty=self._has_nothing_of_the_range,
+            is_unsigned=bool(request.keys or request.notes) and not self._held,
         )
 
     @property
@@ -148,7 +161,7 @@ class _Verification:
         while chained < len(paths) and (not first_lines[chained] or is_unchained(first_lines[chained])):
             chained += 1
         if chained and any(first_lines[:chained]):
-            last = _last_line(paths[:chained])
+            last = _last_unchained(paths[:chained])
             self._link, self._before = Link(read_sequence(last) or 0, digest_of(last)), last
             self._unchained_before = self._link.sequence + 1
         if chained == len(paths):
@@ -299,17 +312,26 @@ class _Verification:
 
 
 def _first_line(path: Path) -> bytes:
+    """With its newline: b"" is an empty file's alone."""
     with path.open("rb") as segment:
-        return segment.readline().rstrip(b"\n")
+        return segment.readline()
 
 
-def _last_line(paths: Sequence[Path]) -> bytes:
-    """The last line of files that are small enough, for there is one such run of them in the life of a log."""
-    for path in reversed(paths):
-        lines = path.read_bytes().rstrip(b"\n").split(b"\n")
-        if lines[-1]:
-            return lines[-1]
-    return b""
+def _last_unchained(paths: Sequence[Path]) -> bytes:
+    """The last line of files whose first line has no chain.
+
+    # SECURITY: a chain begins with a file. Whoever took `prev` from a file's first lines would else hide all of it.
+    """
+    first = last = b""
+    for path in paths:
+        for place, line in enumerate(_lines([path], 0)):
+            first = line if place == 0 else first
+            if b'"prev"' in line and read_prev(line) is not None:
+                begin, chained = read_sequence(first) or 0, read_sequence(line) or "?"
+                why = f"line {begin} is not chained, and line {chained} in the same file, {path.name}, is"
+                raise _Tampered(Finding(Kind.EDIT, begin, why))
+            last = line or last
+    return last
 
 
 def _context(paths: Sequence[Path], offset: int) -> list[bytes]:

@@ -74,7 +74,41 @@ def test_without_a_checkpoint_it_says_what_it_could_not_see(honest: Path) -> Non
     ran = audit("verify", honest)
 
     assert ran.exit_code == 0
-    assert "no checkpoint" in ran.output
+    assert "hang together; no checkpoint stands for them yet" in ran.output
+    assert "no checkpoint was there" in ran.output
+    assert "as they were written" not in ran.output
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_with_a_key_and_no_checkpoint_nothing_is_signed(honest: Path, how: list[str]) -> None:
+    (honest / NOTES_NAME).unlink()
+    ran = audit("verify", honest, "--key", honest.parent / "key.pem", *how)
+
+    assert ran.exit_code == 1
+    assert ('"ok": false' if how else "NOTHING PROVEN: nothing is signed") in ran.stdout
+    assert ('"unsigned_from": 1' if how else "hang together") in ran.stdout
+
+
+def test_lines_behind_the_last_checkpoint_are_said_to_hang_together(honest: Path) -> None:
+    path = logs.segment_paths(honest)[-1]
+    segments = open_segments(honest)
+    segments.append([LINE] * 2)
+    segments.close()
+    last = path.read_bytes().count(b"\n") + int(path.read_bytes().split(b",")[0].removeprefix(b'{"seq":')) - 1
+    ran = audit("verify", honest, "--key", honest.parent / "key.pem")
+    told = json.loads(audit("verify", honest, "--json").stdout)
+
+    assert ran.exit_code == 0
+    assert f"lines 1 to {last - 2} are as they were written\n" in ran.stdout
+    assert f"lines {last - 1} to {last} hang together; no checkpoint stands for them yet" in ran.stdout
+    assert (told["ok"], told["proven_to"], told["unsigned_from"], told["last"]) == (True, last - 2, last - 1, last)
+
+
+def test_one_checkpoint_holds_and_several_hold(honest: Path) -> None:
+    notes = (honest / NOTES_NAME).read_bytes().split(b"\n\n")
+    (honest / NOTES_NAME).write_bytes(b"\n\n".join((*notes[-3:-1], b"")))
+
+    assert "1 checkpoint holds, up to line" in audit("verify", honest).stdout
 
 
 def test_one_bad_log_of_two_exits_1_and_names_the_line(honest: Path, tmp_path: Path) -> None:

@@ -253,6 +253,40 @@ def test_lines_of_before_the_chain_are_told_and_tied_on_to(tmp_path: Path) -> No
     assert verdict_of(tmp_path).finding is not None
 
 
+@pytest.mark.parametrize("lines", [1, 3, 5])
+def test_lines_whose_chain_was_taken_away_do_not_hide_those_behind_them(tmp_path: Path, lines: int) -> None:
+    written = three_lines(tmp_path)
+    (tmp_path / NOTES_NAME).unlink()
+    rewrite(tmp_path, [*(line(number + 1) for number in range(lines)), *written[lines:]])
+    finding = verify(Request(tmp_path)).finding
+
+    assert finding is not None
+    assert (finding.kind, finding.sequence) == (Kind.EDIT, 1), finding.why
+
+
+def test_a_blank_line_in_front_does_not_hide_a_file(tmp_path: Path) -> None:
+    rewrite(tmp_path, [b"\n", *three_lines(tmp_path)])
+    (tmp_path / NOTES_NAME).unlink()
+
+    assert verify(Request(tmp_path)).finding is not None
+
+
+def test_what_no_checkpoint_stands_for_is_told_apart(tmp_path: Path) -> None:
+    three_lines(tmp_path)
+    segments = open_segments(tmp_path)
+    signed = verdict_of(tmp_path)
+    segments.append([LINE] * 2)
+    segments.close()
+    more = verdict_of(tmp_path)
+    (tmp_path / NOTES_NAME).unlink()
+    bare = verdict_of(tmp_path)
+
+    assert (signed.last, signed.unsigned_from, signed.is_unsigned) == (6, 0, False)
+    assert (more.last, more.unsigned_from, more.is_unsigned) == (8, 7, False)
+    assert (bare.last, bare.unsigned_from, bare.is_unsigned) == (8, 1, True)
+    assert not verify(Request(tmp_path)).is_unsigned
+
+
 def test_a_header_that_tells_of_another_tree_is_found_though_the_chain_holds(tmp_path: Path) -> None:
     lines = three_lines(tmp_path)
     link = walk(Link(), [entry.rstrip(b"\n") for entry in lines])
