@@ -90,14 +90,16 @@ def verify_logs(
 
 def _verify(request: Request, *, as_json: bool) -> bool:
     """Verify a log and tell of it; whether it is good."""
+    directory = request.directory
     try:
         verdict = _verified(request, with_bar=not as_json)
     except OSError as error:
+        if as_json:
+            click.echo(json.dumps({"directory": str(directory), "ok": False, "error": told(error)}))
         click.echo(printable(told(error)), err=True)
         return False
-    directory = request.directory
-    page = json.dumps(_object(directory, verdict)) if as_json else _page(directory, verdict, bool(request.keys))
-    click.echo(page)
+    has_keys = bool(request.keys)
+    click.echo(json.dumps(_object(directory, verdict, has_keys)) if as_json else _page(directory, verdict, has_keys))
     return _is_good(verdict)
 
 
@@ -178,15 +180,17 @@ def _headlines(verdict: Verdict) -> list[str]:
     return said or ["no chained line"]
 
 
-def _object(directory: Path, verdict: Verdict) -> dict[str, object]:
+def _object(directory: Path, verdict: Verdict, has_keys: bool) -> dict[str, object]:
     finding = verdict.finding
     return {
         "directory": str(directory),
         "ok": _is_good(verdict),
+        "error": None,
         "first": verdict.first,
         "last": verdict.last,
         "unchained_before": verdict.unchained_before,
         "checkpoints": verdict.checkpoints,
+        "signatures_checked": has_keys,
         "proven_to": verdict.proven_to,
         "unsigned_from": verdict.unsigned_from,
         "finding": finding and {"looks_like": finding.kind.value, "line": finding.sequence, "why": finding.why},

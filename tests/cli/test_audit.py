@@ -222,6 +222,20 @@ def test_json_says_the_same(honest: Path) -> None:
     assert (told["ok"], told["finding"]["looks_like"], told["finding"]["line"]) == (False, "edit", 2)
 
 
+def test_json_says_whether_signatures_were_checked(honest: Path) -> None:
+    for words, checked in ([], False), (["--key", honest.parent / "key.pem"], True):
+        told = json.loads(audit("verify", honest, "--json", *words).stdout)
+        assert (told["ok"], told["error"], told["signatures_checked"]) == (True, None, checked)
+
+
+def test_json_has_an_object_for_a_directory_that_cannot_be_read_too(honest: Path, tmp_path: Path) -> None:
+    ran = audit("verify", tmp_path / "none", honest, "--json")
+    none, good = map(json.loads, ran.stdout.splitlines())
+
+    assert (ran.exit_code, none["ok"], good["ok"]) == (1, False, True)
+    assert (none["directory"], none["error"]) == (str(tmp_path / "none"), ran.stderr.rstrip("\n"))
+
+
 @pytest.mark.parametrize("option", ["--key", "--checkpoint"])
 def test_a_file_that_is_not_there_exits_1(honest: Path, option: str) -> None:
     ran = audit("verify", honest, option, honest / "none")
