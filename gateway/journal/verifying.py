@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -105,7 +106,7 @@ class _Verification:
         try:
             self._walk(segments_of(request.directory))
         except _Tampered as tampered:
-            findings.insert(0, tampered.finding)
+            findings = list(dict.fromkeys((tampered.finding, *findings)))
         finding = findings[0] if findings else None
         self._remarks += [f"{other.kind.value}: {other.why}" for other in findings[1:_MOST_TOLD]]
         if len(findings) > _MOST_TOLD:
@@ -141,6 +142,7 @@ class _Verification:
         self._must_be_whole(is_from_its_first_file=begin == 0)
         if not self._is_over:
             self._must_not_be_short()
+            self._tell_of_what_is_behind()
 
     @property
     def _is_reached(self) -> bool:
@@ -284,9 +286,14 @@ class _Verification:
             return  # no line of the range is among the missing
         if self._is_reached:
             self._read_on()
-            return
-        if missing in self._deleted:
-            return
+        elif missing not in self._deleted:
+            self._are_missing(missing)
+        first, last = self._request.first, min(missing, self._request.last or missing)
+        if first <= last:
+            lines = f"lines {first} to {last} are" if first < last else f"line {first} is"
+            self._remarks.append(f"{lines} gone, deleted for their age, as the log itself records")
+
+    def _are_missing(self, missing: int) -> NoReturn:
         why = f"lines 1 to {missing} are missing, and nothing on record says that they were deleted for their age"
         raise _Tampered(Finding(Kind.REMOVAL, 1, why))
 
@@ -299,6 +306,11 @@ class _Verification:
         if whole.finding:
             raise _Tampered(whole.finding)
 
+    def _tell_of_what_is_behind(self) -> None:
+        last, end = self._request.last, self._link.sequence
+        if last is not None and end < last:
+            self._remarks.append(f"the log ends with line {end}, before line {last} that was asked for")
+
     def _must_not_be_short(self) -> None:
         if not self._checkpoints:
             return
@@ -307,7 +319,11 @@ class _Verification:
             why = f"a checkpoint of {checkpoint.origin} is not of this log"
             raise _Tampered(Finding(Kind.FOREIGN_CHECKPOINT, last, why))
         missing = checkpoint.size - self._link.tree.size
-        why = f"the log ends with line {last}, and a checkpoint has seen {missing} more"
+        # Copied by name, the files of the log come before `checkpoints`, which may tell of what was written meanwhile.
+        why = (
+            f"the log ends with line {last}, and a checkpoint has seen {missing} more; or the copy was taken while the "
+            "gateway wrote: copy `checkpoints` first"
+        )
         raise _Tampered(Finding(Kind.TRUNCATION, last + 1, why))
 
 

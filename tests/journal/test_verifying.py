@@ -374,8 +374,38 @@ def test_the_first_segments_may_be_missing_only_when_the_log_says_that_they_were
 
     assert before.finding is not None
     assert before.finding.kind is Kind.REMOVAL
-    assert verdict_of(tmp_path).finding is None
-    assert verdict_of(tmp_path, last=gone + 1).finding is None, "the notice stands behind the range"
+    after, of_range = verdict_of(tmp_path), verdict_of(tmp_path, first=2, last=gone + 1)
+    assert (after.finding, after.remarks) == (None, (f"lines 1 to {gone} are gone{DELETED}",))
+    assert of_range.finding is None, "the notice stands behind the range"
+    assert of_range.remarks == (f"lines 2 to {gone} are gone{DELETED}",)
+    assert verdict_of(tmp_path, first=gone, last=gone + 1).remarks == (f"line {gone} is gone{DELETED}",)
+    assert verdict_of(tmp_path, first=gone + 1, last=gone + 2).remarks == ()
+    assert verdict_of(tmp_path, first=2, last=3).is_empty
+
+
+DELETED = ", deleted for their age, as the log itself records"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "remarks"),
+    [(1, 9, ("the log ends with line 6, before line 9 that was asked for",)), (7, 9, None), (1, 6, ()), (4, None, ())],
+)
+def test_a_range_that_goes_beyond_the_log_is_told(
+    tmp_path: Path, first: int, last: int | None, remarks: tuple[str, ...] | None
+) -> None:
+    three_lines(tmp_path)
+    verdict = verdict_of(tmp_path, first=first, last=last)
+
+    assert (verdict.finding, verdict.is_empty) == (None, remarks is None)
+    assert remarks in (None, verdict.remarks)
+
+
+def test_a_copy_that_was_taken_while_the_gateway_wrote_is_hinted_at(tmp_path: Path) -> None:
+    rewrite(tmp_path, cut_short(three_lines(tmp_path)))
+    finding = verdict_of(tmp_path).finding
+
+    assert finding is not None
+    assert "or the copy was taken while the gateway wrote: copy `checkpoints` first" in finding.why
 
 
 @pytest.mark.parametrize(
