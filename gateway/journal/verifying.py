@@ -17,11 +17,12 @@ from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_head
 from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.audit.lines import read_sequence
 from gateway.audit.records import number_of, read_record
-from gateway.audit.tampering import Finding, Kind, diagnose
+from gateway.audit.tampering import CONTEXT_LINES, Finding, Kind, diagnose
 from gateway.journal.recovery import segment_paths
 from gateway.journal.witnesses import hear
 
 _BLOCK_BYTES = 1 << 20
+_MOST_CONTEXT_BYTES = 4 << 20
 _MOST_TOLD = 4  # findings about checkpoints
 _DELETED = b'"notice":"segment-deleted"'
 
@@ -351,8 +352,14 @@ def _last_unchained(paths: Sequence[Path]) -> bytes:
 
 
 def _context(paths: Sequence[Path], offset: int) -> list[bytes]:
-    """The line at an offset of the first file, and the two behind it, wherever they are."""
-    return list(islice(_lines(paths, offset), 3)) or [b""]
+    """The line at an offset of the first file, and those behind it, wherever they are, as far as there is room."""
+    context, size = [], 0
+    for line in islice(_lines(paths, offset), CONTEXT_LINES):
+        context.append(line)
+        size += len(line)
+        if size > _MOST_CONTEXT_BYTES:
+            break
+    return context or [b""]
 
 
 def _lines(paths: Sequence[Path], offset: int) -> Iterator[bytes]:

@@ -128,6 +128,8 @@ def cut_short(lines: list[bytes]) -> list[bytes]:
         (edited_last, Kind.REWRITING, 1),
         (without_the_third, Kind.REMOVAL, 3),
         (swapped, Kind.REORDERING, 3),
+        (lambda lines: [*lines[:1], *lines[2:], lines[1]], Kind.REORDERING, 2),
+        (lambda lines: [entry.replace(b"\n", b"\r\n") for entry in lines], Kind.EDIT, 1),
         (doubled, Kind.INSERTION, 4),
         (with_a_guest, Kind.INSERTION, 4),
         (renumbered, Kind.EDIT, 3),
