@@ -13,6 +13,7 @@ import click
 from gateway.audit.notes import shown
 from gateway.audit.tampering import Kind
 from gateway.cli import audit_report, audit_search
+from gateway.cli.audit_logs import tell
 from gateway.cli.check import CONFIG_OPTION, EXIT_INVALID, show_problems
 from gateway.cli.errors import told
 from gateway.cli.holds import printable
@@ -95,11 +96,11 @@ def _verify(request: Request, *, as_json: bool) -> bool:
         verdict = _verified(request, with_bar=not as_json)
     except OSError as error:
         if as_json:
-            click.echo(json.dumps({"directory": str(directory), "ok": False, "error": told(error)}))
+            tell(json.dumps({"directory": str(directory), "ok": False, "error": told(error)}))
         click.echo(printable(told(error)), err=True)
         return False
     has_keys = bool(request.keys)
-    click.echo(json.dumps(_object(directory, verdict, has_keys)) if as_json else _page(directory, verdict, has_keys))
+    tell(json.dumps(_object(directory, verdict, has_keys)) if as_json else _page(directory, verdict, has_keys))
     return _is_good(verdict)
 
 
@@ -110,7 +111,7 @@ def _disown(path: Path, note: bytes, *, as_json: bool) -> None:
     why = f"checkpoint {shown(text)} is of none of these logs"
     finding = {"looks_like": kind, "line": 0, "why": why}
     told_of = {"checkpoint": str(path), "ok": False, "finding": finding}
-    click.echo(json.dumps(told_of) if as_json else printable(f"{path}: {kind}: {why}"))
+    tell(json.dumps(told_of) if as_json else printable(f"{path}: {kind}: {why}"))
 
 
 @command.command(name="key", short_help="Prints the public key that checkpoints are signed with.")
@@ -127,9 +128,10 @@ def show_key(*, config: Path) -> None:
         sys.exit(EXIT_INVALID)
     path = settings.audit.key_file or settings.gateway.state_directory / KEY_NAME
     try:
-        click.echo(public_pem(read_private(path)), nl=False)
+        pem = public_pem(read_private(path))
     except (OSError, KeyUnusable) as error:
         _fail(error)
+    tell(pem, nl=False)
 
 
 def _verified(request: Request, *, with_bar: bool) -> Verdict:

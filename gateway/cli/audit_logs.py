@@ -1,4 +1,4 @@
-"""What `audit search` and `audit report` share: the logs they read, moments, and the index in the user's cache."""
+"""What the commands of `audit` share: the logs they read, what they say and where, moments, and the user's index."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from gateway.journal.search import Log
 from gateway.journal.verifying import segments_of
 
 EXIT_UNREADABLE = 1
+EXIT_UNWRITABLE = 74  # EX_IOERR of sysexits.h
 DIRECTORIES = click.argument(
     "directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False)
 )
@@ -41,6 +42,26 @@ def moment(text: str | None, option: str, default: str) -> str:
 def once(directories: Iterable[Path]) -> list[Path]:
     """Without those that are the same as one before, whose lines would show twice."""
     return list({directory.resolve(): directory for directory in reversed(list(directories))}.values())[::-1]
+
+
+def tell(text: str, *, nl: bool = True) -> None:
+    """To the standard output. A disk that is full there is no fault of a log's, and has an exit code of its own."""
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        raise  # whoever reads had enough
+    except OSError as error:
+        complain(f"standard output: {error.strerror}: not all that was found could be written")
+        _give_up_output()
+        sys.exit(EXIT_UNWRITABLE)
+
+
+def _give_up_output() -> None:
+    """What is still to be written would fail once more when Python ends, and change the exit code."""
+    with suppress(OSError, ValueError):  # a test's has no descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def complain(text: str) -> None:

@@ -24,6 +24,7 @@ from gateway.cli.audit_logs import (
     once,
     progress,
     said,
+    tell,
 )
 from gateway.cli.audit_report_rows import COLUMNS, Cells, Page, cells_of, json_totals, safe_cell
 from gateway.cli.audit_rows import local
@@ -73,7 +74,7 @@ def command(
             rows = _rows(logs, report, tenant)
             told = _csv(rows) if as_csv else _json(rows, report, logs) if as_json else _page(rows, report, tenant)
             for text in told:
-                click.echo(text, nl=False)
+                tell(text, nl=False)
     except BrokenPipeError:
         raise  # whoever reads had enough: no fault of a log's
     except OSError as error:

@@ -24,6 +24,7 @@ from gateway.cli.audit_logs import (
     once,
     opened,
     said,
+    tell,
 )
 from gateway.cli.audit_rows import names_page, table, without_answered_intents
 from gateway.journal.search import Found, Log, find_person, search
@@ -124,7 +125,10 @@ def _answer(logs: Sequence[Log], query: Query, wish: _Wish) -> None:
         person = Person(wish.person) if wish.exact else find_person(logs, wish.person, query.tenant)
         query = replace(query, person=person)
         for line in names_page(person):
-            click.echo(line, err=wish.as_json)
+            if wish.as_json:
+                complain(line)
+            else:
+                tell(line)
     if wish.as_json:
         _print_lines(logs, query, wish.limit or None)
     else:
@@ -148,15 +152,15 @@ def _print_lines(logs: Sequence[Log], query: Query, limit: int | None) -> None:
 
 
 def _print_line(found: Found) -> None:
-    click.echo(harmless(found.line, found.record).decode("ascii"))
+    tell(harmless(found.line, found.record).decode("ascii"))
 
 
 def _print_table(logs: Sequence[Log], query: Query, limit: int | None) -> None:
     newest, is_all = _newest(without_answered_intents(search(logs, query, backwards=True)), limit)
     if not newest:
-        click.echo("Nothing in the log answers to that.")
+        tell("Nothing in the log answers to that.")
         return
-    click.echo(table(newest, with_directory=len(logs) > 1))
+    tell(table(newest, with_directory=len(logs) > 1))
     if not is_all and limit is not None:
         complain(_more(limit))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.audit.lines import segment_line
 from gateway.audit.merkle import Tree
 from gateway.cli.audit import command
+from gateway.cli.audit_logs import EXIT_UNWRITABLE
 from gateway.journal.disk import Disk
 from gateway.journal.keys import KEY_NAME, made_or_read, public_pem
 from gateway.journal.notes import append_note
@@ -248,6 +250,20 @@ def test_a_directory_without_a_log_exits_1(tmp_path: Path) -> None:
     ran = audit("verify", tmp_path)
 
     assert (ran.exit_code, "there is no audit log" in ran.output) == (1, True)
+
+
+@pytest.mark.parametrize("words", [["verify"], ["verify", "--json"], ["search", "--no-index"], ["report"]])
+def test_a_full_disk_for_what_is_found_is_no_fault_of_the_log(
+    honest: Path, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            command.main([*words, str(honest)], prog_name="audit")
+        full.flush()
+
+    assert ended.value.code == EXIT_UNWRITABLE
+    assert "standard output: No space left on device" in capsys.readouterr().err
 
 
 def test_key_prints_the_public_key_of_the_settings(tmp_path: Path) -> None:
