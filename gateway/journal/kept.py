@@ -10,7 +10,8 @@ from pathlib import Path
 from gateway.audit.chain import read_header
 from gateway.audit.checkpoints import NoteInvalid, open_note, origin_of, signers_of
 from gateway.audit.notes import read_notes, shown
-from gateway.journal.recovery import NOTES_NAME, segment_paths
+from gateway.journal.verifying import segments_of
+from gateway.journal.witnesses import notes_of
 
 _MOST_HEADER_BYTES = 1 << 20
 
@@ -98,12 +99,12 @@ def _places(note: bytes, logs: Sequence[_Log]) -> Sequence[int]:
 def _look(directory: Path) -> _Log:
     origins, signers = set(), set[bytes]()
     with suppress(OSError):  # whoever verifies it says so
-        for path in segment_paths(directory):
+        for path in segments_of(directory):
             with path.open("rb") as segment:
                 header = read_header(segment.readline(_MOST_HEADER_BYTES).rstrip(b"\n"))
             if header:
                 origins.add(origin_of(header.instance))
-        for note in read_notes((directory / NOTES_NAME).read_bytes()).notes:
+        for note in notes_of(directory).notes:
             for origin in origins:
                 signers |= signers_of(note, origin)
     return _Log(frozenset(origins), frozenset(signers))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path
+from stat import S_ISREG
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -29,8 +32,7 @@ def hear(directory: Path, kept: Collection[bytes], keys: Collection[Ed25519Publi
     Raises:
         OSError: the directory's cannot be read.
     """
-    path = directory / NOTES_NAME
-    found = read_notes(path.read_bytes() if path.exists() else b"")
+    found = notes_of(directory)
     checkpoints, findings = [], list(_damage(found))
     for note in (*kept, *found.notes):
         try:
@@ -41,6 +43,28 @@ def hear(directory: Path, kept: Collection[bytes], keys: Collection[Ed25519Publi
             findings.append(Finding(kind, 0, f"checkpoint {shown(text)}: {error}"))
     checkpoints.sort(key=lambda checkpoint: checkpoint.size)
     return Witnesses(tuple(checkpoints), tuple(findings), found.is_torn)
+
+
+def notes_of(directory: Path) -> Notes:
+    """What stands in the file of checkpoints beside a log, if there is one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = directory / NOTES_NAME
+    must_be_regular(path)
+    return read_notes(path.read_bytes() if path.exists() else b"")
+
+
+def must_be_regular(path: Path) -> None:
+    """A pipe or a device in the place of a file would be waited for; one that is gone by now is no concern.
+
+    Raises:
+        OSError: it is something else than a file.
+    """
+    with suppress(FileNotFoundError):
+        if not S_ISREG(path.stat().st_mode):
+            raise OSError(EINVAL, "is no regular file", str(path))
 
 
 def _damage(found: Notes) -> list[Finding]:

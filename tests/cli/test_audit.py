@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -264,6 +266,21 @@ def test_a_full_disk_for_what_is_found_is_no_fault_of_the_log(
 
     assert ended.value.code == EXIT_UNWRITABLE
     assert "standard output: No space left on device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["audit-000999.jsonl", NOTES_NAME])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_an_error_and_not_waited_for(
+    honest: Path, other: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    kept = honest.parent / "kept"
+    kept.write_bytes((other / NOTES_NAME).read_bytes())
+    (honest / name).unlink(missing_ok=True)
+    make(honest / name)
+    ran = audit("verify", honest, other, "--checkpoint", kept)
+
+    assert ran.exit_code == 1
+    assert ran.stderr == f"{honest / name}: is no regular file\n"
 
 
 def test_key_prints_the_public_key_of_the_settings(tmp_path: Path) -> None:
