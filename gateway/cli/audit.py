@@ -20,7 +20,8 @@ from gateway.cli.holds import printable
 from gateway.journal import KeyUnusable
 from gateway.journal.kept import KeptUnusable, deal, read_kept
 from gateway.journal.keys import KEY_NAME, public_pem, read_private, read_public
-from gateway.journal.verifying import Request, Verdict, segments_of, verify
+from gateway.journal.listing import segments_of
+from gateway.journal.verifying import Request, Verdict, verify
 from gateway.settings.mending import draft
 from gateway.settings.origins import collect
 from gateway.settings.problems import SettingsInvalid

@@ -16,8 +16,8 @@ from gateway.audit.queries import written
 from gateway.cli.holds import printable
 from gateway.cli.moments import read_past
 from gateway.journal.index import Index, IndexUnusable
+from gateway.journal.listing import segments_of
 from gateway.journal.search import Log
-from gateway.journal.verifying import segments_of
 
 EXIT_UNREADABLE = 1
 EXIT_UNWRITABLE = 74  # EX_IOERR of sysexits.h

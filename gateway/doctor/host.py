@@ -12,7 +12,8 @@ from gateway.audit.chain import read_header
 from gateway.doctor.findings import Finding, all_of, fault, ok, warning
 from gateway.doctor.visit import Visit
 from gateway.journal.keys import KEY_NAME, KeyUnusable, read_private
-from gateway.journal.verifying import Request, Verdict, segments_of, verify
+from gateway.journal.listing import segments_of
+from gateway.journal.verifying import Request, Verdict, verify
 from gateway.settings.checking import credentials_are_in_date
 from gateway.settings.models import Settings
 from gateway.settings.problems import Problem

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.audit.chain import read_header
 from gateway.audit.checkpoints import NoteInvalid, open_note, origin_of, signers_of
 from gateway.audit.notes import read_notes, shown
-from gateway.journal.verifying import segments_of
+from gateway.journal.listing import segments_of
 from gateway.journal.witnesses import notes_of
 
 _MOST_HEADER_BYTES = 1 << 20

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gateway.journal.verifying import segments_of
+from gateway.journal.listing import segments_of
 
 STRETCH_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 16

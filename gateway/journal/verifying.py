@@ -18,8 +18,8 @@ from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.audit.lines import read_sequence
 from gateway.audit.records import number_of, read_record
 from gateway.audit.tampering import CONTEXT_LINES, Finding, Kind, diagnose
-from gateway.journal.recovery import segment_paths
-from gateway.journal.witnesses import hear, must_be_regular
+from gateway.journal.listing import segments_of
+from gateway.journal.witnesses import hear
 
 _BLOCK_BYTES = 1 << 20
 _MOST_CONTEXT_BYTES = 4 << 20
@@ -73,20 +73,6 @@ def verify(request: Request, progress: Callable[[int], None] = lambda _: None) -
         OSError: a file cannot be read, or there is no log.
     """
     return _Verification(request, progress).run()
-
-
-def segments_of(directory: Path) -> list[Path]:
-    """The files of a log, in their order.
-
-    Raises:
-        OSError: it cannot be read, or there is none, or one of them is a pipe, at which a reader would wait for ever.
-    """
-    paths = segment_paths(directory)
-    for path in paths:
-        must_be_regular(path)
-    if not paths:
-        raise FileNotFoundError(2, "there is no audit log (audit-*.jsonl)", str(directory))
-    return paths
 
 
 class _Verification:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
-from errno import EINVAL
 from pathlib import Path
-from stat import S_ISREG
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.audit.checkpoints import Checkpoint, NoteInvalid, open_note
 from gateway.audit.notes import Notes, read_notes, shown
 from gateway.audit.tampering import Finding, Kind
+from gateway.journal.listing import must_be_regular
 from gateway.journal.recovery import NOTES_NAME
 
 
@@ -54,17 +52,6 @@ def notes_of(directory: Path) -> Notes:
     path = directory / NOTES_NAME
     must_be_regular(path)
     return read_notes(path.read_bytes() if path.exists() else b"")
-
-
-def must_be_regular(path: Path) -> None:
-    """A pipe or a device in the place of a file would be waited for; one that is gone by now is no concern.
-
-    Raises:
-        OSError: it is something else than a file.
-    """
-    with suppress(FileNotFoundError):
-        if not S_ISREG(path.stat().st_mode):
-            raise OSError(EINVAL, "is no regular file", str(path))
 
 
 def _damage(found: Notes) -> list[Finding]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.audit.lines import MAX_LINE_BYTES
-from gateway.journal.verifying import Request, segments_of, verify
+from gateway.journal.listing import segments_of
+from gateway.journal.verifying import Request, verify
 from tests.audit.schema import check
 from tests.end_to_end.processes import GUARD, Served, serving
 from tests.sinks.servers import Papers
