@@ -18,12 +18,13 @@ from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.audit.lines import read_sequence
 from gateway.audit.records import number_of, read_record
 from gateway.audit.tampering import CONTEXT_LINES, Finding, Kind, diagnose
-from gateway.journal.listing import segments_of
+from gateway.journal.listing import packed_in, segments_of
 from gateway.journal.witnesses import hear
 
 _BLOCK_BYTES = 1 << 20
 _MOST_CONTEXT_BYTES = 4 << 20
 _MOST_TOLD = 4  # findings about checkpoints
+_OF_WHAT_IS_NOT_THERE = (Kind.REMOVAL, Kind.TRUNCATION)
 _DELETED = b'"notice":"segment-deleted"'
 
 
@@ -97,6 +98,8 @@ class _Verification:
         except _Tampered as tampered:
             findings = list(dict.fromkeys((tampered.finding, *findings)))
         finding = findings[0] if findings else None
+        if finding and finding.kind in _OF_WHAT_IS_NOT_THERE and (packed := packed_in(request.directory)):
+            self._remarks.append(packed)
         self._remarks += [f"{other.kind.value}: {other.why}" for other in findings[1:_MOST_TOLD]]
         if len(findings) > _MOST_TOLD:
             self._remarks.append(f"and {len(findings) - _MOST_TOLD} more of that kind")

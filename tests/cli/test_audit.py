@@ -283,6 +283,23 @@ def test_what_is_no_file_is_an_error_and_not_waited_for(
     assert ran.stderr == f"{honest / name}: is no regular file\n"
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".zst", ".xz"])
+def test_of_compressed_files_it_says_that_they_must_be_unpacked(honest: Path, suffix: str) -> None:
+    first, *others = logs.segment_paths(honest)
+    assert "unpack it" not in audit("verify", honest).output
+    first.rename(f"{first}{suffix}")
+    some = audit("verify", honest)
+    for path in others:
+        path.rename(f"{path}{suffix}")
+    none = [audit(name, honest) for name in ("verify", "search", "report")]
+
+    assert (some.exit_code, [ran.exit_code for ran in none]) == (1, [1, 1, 1])
+    assert "are missing" in some.stdout
+    assert f"  {first.name}{suffix} is compressed: unpack it first" in some.stdout
+    for ran in none:
+        assert f"there is no audit log (audit-*.jsonl), but {1 + len(others)} files are compressed" in ran.stderr
+
+
 def test_key_prints_the_public_key_of_the_settings(tmp_path: Path) -> None:
     file = write_good(tmp_path)
     (tmp_path / "state").mkdir(exist_ok=True)
