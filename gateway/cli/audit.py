@@ -161,7 +161,9 @@ def _page(directory: Path, verdict: Verdict, has_keys: bool) -> str:
         hold = "1 checkpoint holds" if verdict.checkpoints == 1 else f"{verdict.checkpoints} checkpoints hold"
         said.append(f"{hold}, up to line {verdict.proven_to}{signed}")
     elif verdict.finding is None:
-        said.append("no checkpoint was there: nothing shows whether the end was cut off or the whole log replaced")
+        said.append(
+            "no checkpoint was there for them: nothing shows whether the end was cut off or the whole log replaced"
+        )
     said += verdict.remarks
     return "\n".join((f"{printable(str(directory))}: {said[0]}", *[f"  {printable(line)}" for line in said[1:]]))
 
@@ -177,9 +179,13 @@ def _headlines(verdict: Verdict) -> list[str]:
     said = ["NOTHING PROVEN: nothing is signed, for no checkpoint holds"] if verdict.is_unsigned else []
     unsigned = verdict.unsigned_from
     if last and unsigned != first:
-        said.append(f"lines {first} to {unsigned - 1 if unsigned else last} are as they were written")
+        signed_to = unsigned - 1 if unsigned else last
+        one, several = f"line {first} is as it was", f"lines {first} to {signed_to} are as they were"
+        said.append(f"{one if first == signed_to else several} written")
     if unsigned:
-        said.append(f"lines {unsigned} to {last} hang together; no checkpoint stands for them yet")
+        one = f"line {last} is chained; no checkpoint stands for it yet"
+        several = f"lines {unsigned} to {last} hang together; no checkpoint stands for them yet"
+        said.append(one if unsigned == last else several)
     return said or ["no chained line"]
 
 

@@ -81,6 +81,7 @@ class _Verification:
         self._request, self._progress = request, progress
         self._remarks: list[str] = []
         self._checkpoints: list[Checkpoint] = []  # by size, those still to be met
+        self._kept: frozenset[Checkpoint] = frozenset()
         self._held, self._proven_to, self._first, self._unchained_before = 0, 0, 0, 0
         self._link, self._before = Link(), b""  # the last good line
         self._origins: set[str] = set()
@@ -90,6 +91,7 @@ class _Verification:
         request = self._request
         witnesses = hear(request.directory, request.notes, request.keys)
         self._checkpoints = list(witnesses.checkpoints)
+        self._kept = witnesses.kept
         if witnesses.is_torn:
             self._remarks.append("the last checkpoint is unfinished")
         findings = list(witnesses.findings)
@@ -311,11 +313,10 @@ class _Verification:
             why = f"a checkpoint of {checkpoint.origin} is not of this log"
             raise _Tampered(Finding(Kind.FOREIGN_CHECKPOINT, last, why))
         missing = checkpoint.size - self._link.tree.size
+        why = f"the log ends with line {last}, and a checkpoint has seen {missing} more"
         # Copied by name, the files of the log come before `checkpoints`, which may tell of what was written meanwhile.
-        why = (
-            f"the log ends with line {last}, and a checkpoint has seen {missing} more; or the copy was taken while the "
-            "gateway wrote: copy `checkpoints` first"
-        )
+        if not self._kept.intersection(self._checkpoints):
+            why += "; or the copy was taken while the gateway wrote: copy `checkpoints` first"
         raise _Tampered(Finding(Kind.TRUNCATION, last + 1, why))
 
 

@@ -20,6 +20,7 @@ class Witnesses:
     """What the checkpoints say, and what is wrong with others."""
 
     checkpoints: tuple[Checkpoint, ...]  # the smallest first
+    kept: frozenset[Checkpoint]  # those of them that were kept elsewhere
     findings: tuple[Finding, ...]
     is_torn: bool  # the last one beside the log is unfinished
 
@@ -31,16 +32,20 @@ def hear(directory: Path, kept: Collection[bytes], keys: Collection[Ed25519Publi
         OSError: the directory's cannot be read.
     """
     found = notes_of(directory)
-    checkpoints, findings = [], list(_damage(found))
+    checkpoints, elsewhere, findings = [], set(), list(_damage(found))
     for note in (*kept, *found.notes):
         try:
-            checkpoints.append(open_note(note, keys))
+            checkpoint = open_note(note, keys)
         except NoteInvalid as error:
             kind = Kind.FOREIGN_CHECKPOINT if error.is_foreign else Kind.FORGED_CHECKPOINT
             text = note.partition(b"\n\n")[0]
             findings.append(Finding(kind, 0, f"checkpoint {shown(text)}: {error}"))
+            continue
+        checkpoints.append(checkpoint)
+        if note in kept:
+            elsewhere.add(checkpoint)
     checkpoints.sort(key=lambda checkpoint: checkpoint.size)
-    return Witnesses(tuple(checkpoints), tuple(findings), found.is_torn)
+    return Witnesses(tuple(checkpoints), frozenset(elsewhere), tuple(findings), found.is_torn)
 
 
 def notes_of(directory: Path) -> Notes:

@@ -113,6 +113,9 @@ def test_one_checkpoint_holds_and_several_hold(honest: Path) -> None:
     (honest / NOTES_NAME).write_bytes(b"\n\n".join((*notes[-3:-1], b"")))
 
     assert "1 checkpoint holds, up to line" in audit("verify", honest).stdout
+    assert "line 1 is as it was written" in audit("verify", honest, "--to", 1).stdout
+    (honest / NOTES_NAME).unlink()
+    assert "line 1 is chained; no checkpoint stands for it yet" in audit("verify", honest, "--to", 1).stdout
 
 
 def test_one_bad_log_of_two_exits_1_and_names_the_line(honest: Path, tmp_path: Path) -> None:

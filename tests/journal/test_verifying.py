@@ -405,9 +405,13 @@ def test_a_range_that_goes_beyond_the_log_is_told(
 def test_a_copy_that_was_taken_while_the_gateway_wrote_is_hinted_at(tmp_path: Path) -> None:
     rewrite(tmp_path, cut_short(three_lines(tmp_path)))
     finding = verdict_of(tmp_path).finding
+    notes = read_notes((tmp_path / NOTES_NAME).read_bytes()).notes
+    held_against = verdict_of(tmp_path, notes=notes).finding
 
     assert finding is not None
+    assert held_against is not None
     assert "or the copy was taken while the gateway wrote: copy `checkpoints` first" in finding.why
+    assert "copy" not in held_against.why, "what was kept elsewhere was not copied with it"
 
 
 @pytest.mark.parametrize(
