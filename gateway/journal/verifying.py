@@ -81,7 +81,9 @@ class _Verification:
         self._request, self._progress = request, progress
         self._remarks: list[str] = []
         self._checkpoints: list[Checkpoint] = []  # by size, those still to be met
-        self._kept: frozenset[Checkpoint] = frozenset()
+        self._kept: frozenset[Checkpoint] = frozenset()  # those that were kept elsewhere
+        self._kept_to = 0  # the last line that one of them stands for
+        self._passed_over: set[Checkpoint] = set()  # those of them that are of lines before the first
         self._held, self._proven_to, self._first, self._unchained_before = 0, 0, 0, 0
         self._link, self._before = Link(), b""  # the last good line
         self._origins: set[str] = set()
@@ -105,6 +107,9 @@ class _Verification:
         self._remarks += [f"{other.kind.value}: {other.why}" for other in findings[1:_MOST_TOLD]]
         if len(findings) > _MOST_TOLD:
             self._remarks.append(f"and {len(findings) - _MOST_TOLD} more of that kind")
+        if self._passed_over:
+            remark = f"kept checkpoints of lines before line {self._first}, not held against anything"
+            self._remarks.append(f"{remark}: {len(self._passed_over)}")
         end = self._link.sequence
         last = min(end, request.last or end) if self._first else 0
         return Verdict(
@@ -146,10 +151,14 @@ class _Verification:
     def _is_over(self) -> bool:
         """Whether the range was read, and as far behind it as the next checkpoint, which alone stands for its lines.
 
-        SECURITY: lines that were changed and chained anew differ from honest ones by nothing else.
+        SECURITY: lines that were changed and chained anew differ from honest ones by nothing else; and who owns the
+        machine can sign them, so that only a checkpoint from elsewhere shows it, if there is one behind the range.
         """
         last = self._request.last
-        return last is not None and self._is_reached and (self._proven_to >= last or not self._checkpoints)
+        if last is None or not self._is_reached:
+            return False
+        has_kept = max((checkpoint.size for checkpoint in self._kept), default=0) > self._link.tree.size
+        return (self._proven_to >= last or not self._checkpoints) and (self._kept_to >= last or not has_kept)
 
     def _begin(self, paths: list[Path], first_lines: list[bytes]) -> int:
         """Where to begin, with the link before it: the first chained segment, or the one that holds the first line."""
@@ -246,11 +255,14 @@ class _Verification:
             checkpoint = self._checkpoints.pop(0)
             if checkpoint.size < size:
                 if is_start:
+                    self._passed_over |= {checkpoint} & self._kept
                     continue
                 raise AssertionError("a checkpoint was walked past")
             if checkpoint.root != self._link.tree.root:
                 return self._rewritten(checkpoint)
             self._held, self._proven_to = self._held + 1, self._link.sequence
+            if checkpoint in self._kept:
+                self._kept_to = self._link.sequence
         return None
 
     def _rewritten(self, checkpoint: Checkpoint) -> Finding:

@@ -358,6 +358,43 @@ def test_behind_the_checkpoint_that_stands_for_a_range_nothing_is_read(tmp_path:
     assert verdict_of(tmp_path, last=7).finding is not None, "no checkpoint stands for its last line any more"
 
 
+def test_a_range_is_held_against_the_next_checkpoint_that_was_kept_elsewhere(tmp_path: Path) -> None:
+    lines = three_lines(tmp_path)
+    segments = open_segments(tmp_path)
+    segments.append([LINE] * 5)
+    logs.sign_off(tmp_path, segments)
+    segments.close()
+    notes = read_notes((tmp_path / NOTES_NAME).read_bytes()).notes
+    honest = verdict_of(tmp_path, last=4, notes=notes[1:])
+    forged = made_anew(lines)
+    link = walk(Link(), [entry.rstrip(b"\n") for entry in forged])
+    signed = sign(Checkpoint("scim-gateway/gw-1", 6, link.tree.root), logs.KEY)
+    (tmp_path / NOTES_NAME).write_bytes(signed + b"\n")
+    rewrite(tmp_path, [*forged, linked(link, [LINE] * 5)[0]])
+    finding = verdict_of(tmp_path, last=4, notes=notes[1:]).finding
+
+    assert (honest.finding, honest.last, honest.proven_to) == (None, 4, 11)
+    assert verdict_of(tmp_path, last=4).finding is None, "whoever owns the machine has the key"
+    assert finding is not None
+    assert finding.kind is Kind.REWRITING
+
+
+def test_a_kept_checkpoint_of_what_is_gone_is_said_to_prove_nothing(tmp_path: Path) -> None:
+    segments = open_segments(tmp_path, max_segment_bytes=800)
+    segments.append([LINE])
+    logs.sign_off(tmp_path, segments)
+    for _ in range(12):
+        segments.append([LINE])
+    logs.sign_off(tmp_path, segments)
+    segments.close()
+    last = verdict_of(tmp_path).last
+    kept = read_notes((tmp_path / NOTES_NAME).read_bytes()).notes[:1]
+    verdict = verdict_of(tmp_path, first=last, notes=kept)
+
+    assert verdict.finding is None
+    assert verdict.remarks == (f"kept checkpoints of lines before line {verdict.first}, not held against anything: 1",)
+
+
 def without_its_first_file(directory: Path) -> int:
     """Remove it; the number of its last line."""
     second = logs.segment_paths(directory)[1].read_bytes()
