@@ -46,7 +46,7 @@ command.add_command(audit_report.command)
 @command.command(name="verify", short_help="Proves that the log is as it was written.")
 @click.argument("directories", metavar="DIR...", nargs=-1, required=True, type=_DIRECTORY)
 @click.option("--from", "first", type=click.IntRange(1), default=1, help="Begin with this line's file.")
-@click.option("--to", "last", type=click.IntRange(1), help="End with this line.")
+@click.option("--to", "last", type=click.IntRange(1), help="End with this line; read on to the next checkpoint.")
 @click.option("--key", "key_files", type=_FILE, multiple=True, help=_KEY_HELP)
 @click.option(
     "--checkpoint", "checkpoints", type=_FILE, multiple=True, help="Checkpoints kept elsewhere; several times."
@@ -71,6 +71,7 @@ def verify_logs(
     What --checkpoint names proves it against whoever owns this machine, if it was kept elsewhere. Exits with 0, or with
     1 when a log was tampered with, cannot be read, or has no line of those that were asked for, when --key or
     --checkpoint is given and no checkpoint holds, or when a file that one of them names holds no key or checkpoint.
+    With 74 where its output cannot be written.
     """
     try:
         keys = tuple([read_public(path) for path in key_files])
