@@ -23,6 +23,7 @@ from gateway.journal.witnesses import hear
 
 _BLOCK_BYTES = 1 << 20
 _MOST_CONTEXT_BYTES = 4 << 20
+_TRIES = 3  # of a log whose files are deleted under our hands
 _MOST_TOLD = 4  # findings about checkpoints
 _OF_WHAT_IS_NOT_THERE = (Kind.REMOVAL, Kind.TRUNCATION)
 _DELETED = b'"notice":"segment-deleted"'
@@ -73,6 +74,12 @@ def verify(request: Request, progress: Callable[[int], None] = lambda _: None) -
     Raises:
         OSError: a file cannot be read, or there is no log.
     """
+    for _ in range(_TRIES):
+        try:
+            return _Verification(request, progress).run()
+        except FileNotFoundError as error:
+            if error.filename is None or Path(error.filename).parent != request.directory:
+                raise  # no file of the log, which the gateway deletes for its age when it is time
     return _Verification(request, progress).run()
 
 
@@ -87,7 +94,7 @@ class _Verification:
         self._held, self._proven_to, self._first, self._unchained_before = 0, 0, 0, 0
         self._link, self._before = Link(), b""  # the last good line
         self._origins: set[str] = set()
-        self._deleted: set[int] = set()  # the last lines of segments of which the log says that they were deleted
+        self._deleted: dict[int, int] = {}  # the last lines of segments that the log calls deleted, and where it does
 
     def run(self) -> Verdict:
         request = self._request
@@ -281,7 +288,7 @@ class _Verification:
             if _DELETED in line:
                 details = (read_record(line) or {}).get("details")
                 if isinstance(details, dict):  # else the chain judges it
-                    self._deleted.add(number_of(details, "last"))
+                    self._deleted.setdefault(number_of(details, "last"), read_sequence(line) or 0)
 
     def _must_be_whole(self, *, is_from_its_first_file: bool) -> None:
         """A log that does not begin with line 1 must say of what came before that it was deleted as it should be."""
@@ -298,6 +305,10 @@ class _Verification:
         if first <= last:
             lines = f"lines {first} to {last} are" if first < last else f"line {first} is"
             self._remarks.append(f"{lines} gone, deleted for their age, as the log itself records")
+        # SECURITY: behind the last checkpoint whoever can write to the directory writes a line that looks like ours.
+        if self._held and self._deleted.get(missing, 0) > self._proven_to:
+            at = self._deleted[missing]
+            self._remarks.append(f"that lines were deleted says line {at}, for which no checkpoint stands yet")
 
     def _are_missing(self, missing: int) -> NoReturn:
         why = f"lines 1 to {missing} are missing, and nothing on record says that they were deleted for their age"

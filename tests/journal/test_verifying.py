@@ -480,6 +480,45 @@ def test_a_notice_of_a_deletion_behind_the_range_counts_only_where_the_chain_hol
     assert verdict_of(tmp_path, last=gone + 1).finding is not None
 
 
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_a_deletion_that_no_checkpoint_stands_for_is_told(tmp_path: Path, *, is_signed: bool) -> None:
+    segments = open_segments(tmp_path, max_segment_bytes=800)
+    for _ in range(12):
+        segments.append([LINE])
+    logs.sign_off(tmp_path, segments)
+    gone = without_its_first_file(tmp_path)
+    segments.append([b'{"v":2,"event":"notice","notice":"segment-deleted","details":{"last":%d}}\n' % gone])
+    if is_signed:
+        logs.sign_off(tmp_path, segments)
+    segments.close()
+    verdict = verdict_of(tmp_path)
+
+    assert verdict.finding is None
+    told = f"that lines were deleted says line {verdict.last}, for which no checkpoint stands yet"
+    assert (told in verdict.remarks) is not is_signed
+
+
+def test_a_log_whose_files_are_deleted_for_their_age_while_it_is_read_is_read_anew(tmp_path: Path) -> None:
+    segments = open_segments(tmp_path, max_segment_bytes=800)
+    for _ in range(12):
+        segments.append([LINE])
+    gone: list[int] = []
+
+    def delete(_: int) -> None:
+        if not gone:
+            gone.append(without_its_first_file(tmp_path))
+            second = logs.segment_paths(tmp_path)[1]
+            last = int(second.read_bytes().split(b",")[0].removeprefix(b'{"seq":')) - 1
+            segments.append([b'{"v":2,"event":"notice","notice":"segment-deleted","details":{"last":%d}}\n' % last])
+            logs.segment_paths(tmp_path)[0].unlink()
+
+    verdict = verify(Request(tmp_path), delete)
+    segments.close()
+
+    assert verdict.finding is None
+    assert verdict.first > gone[0] + 1
+
+
 @pytest.mark.parametrize("details", [b"[" * 100_000, b'{"last":1e999}', b'{"last":"1"}', b'{"last":null}', b"7"])
 def test_a_notice_of_a_deletion_that_no_gateway_wrote_stops_no_auditor(tmp_path: Path, details: bytes) -> None:
     three_lines(tmp_path)
