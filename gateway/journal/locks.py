@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK_NAME = ".lock"
@@ -31,14 +31,19 @@ def exclusive(directory: Path) -> Iterator[int]:
         _take(lock, directory)
         yield lock
     finally:
-        os.close(lock)
+        with suppress(OSError):  # it is free all the same, and one of a dead file system must not cost us the next
+            os.close(lock)
 
 
 def is_held(lock: int, directory: Path) -> bool:
     """Whether what `exclusive` yielded still holds the directory of that name: not once it was removed or moved."""
     try:
-        return os.path.samestat(os.fstat(lock), (directory / LOCK_NAME).lstat())
+        there = (directory / LOCK_NAME).lstat()
     except FileNotFoundError:
+        return False
+    try:
+        return os.path.samestat(os.fstat(lock), there)
+    except OSError:  # its file system died (EIO, ESTALE, ENOTCONN): it says so for ever, whatever is mounted there now
         return False
 
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.journal.disk import Disk
+from gateway.journal.disk import Disk, Identity
 
 RESERVE_NAME = "reserve"
 RESERVE_BYTES = 4 << 20
@@ -27,6 +27,7 @@ class Reserve:
         self.lines: tuple[bytes, ...] = ()  # what it holds, each with its newline
         self._disk, self._size_bytes = disk, size_bytes
         self._descriptor: int | None = None
+        self._identity: Identity = (0, 0)
         self._used_bytes = 0  # by those lines
         self._dirty_bytes = 0  # up to here something else than zeros may stand
 
@@ -39,6 +40,7 @@ class Reserve:
         self.close()
         content = self._read().partition(b"\0")[0]
         self._descriptor = self._disk.open_in_place(self.path)
+        self._identity = self._disk.identity(self._descriptor)
         self._used_bytes = content.rfind(b"\n") + 1  # half a line behind that was never acknowledged
         self.lines = tuple(content[: self._used_bytes].splitlines(keepends=True))
         try:
@@ -53,10 +55,8 @@ class Reserve:
         Raises:
             OSError: there is no room for it.
         """
-        if self._descriptor is not None:
-            identity = self._disk.identity(self._descriptor)
-            if self._disk.size(self.path, identity) is not None:
-                return
+        if self._descriptor is not None and self._disk.size(self.path, self._identity) is not None:
+            return
         held = self.lines
         try:
             self.open()

@@ -126,8 +126,14 @@ class Segments:
     def _mend(self) -> None:
         """Cut off what a failed append left; after a failed sync, go on in a new segment."""
         if self._leftover and self._descriptor is not None:
-            self._disk.truncate(self._descriptor, self._good_bytes)
-            self._disk.sync(self._descriptor)
+            try:
+                self._disk.truncate(self._descriptor, self._good_bytes)
+                self._disk.sync(self._descriptor)
+            except OSError:
+                if self._disk.size(self._path, self._identity) is not None:
+                    raise
+                # Its file system died, or was taken away: nothing can be mended there, and nobody reads on there.
+                self._begin_where_it_was()
             self._leftover = False
         if self._distrusted and self._good_bytes:
             self._begin_segment()
@@ -137,13 +143,16 @@ class Segments:
         if self._descriptor is None:
             return self._begin_segment()
         if self._disk.size(self._path, self._identity) != self._good_bytes:
-            # Truncated, removed or written to by somebody else: leave it as it is, for whoever looks into that.
-            log.critical("%s was removed, moved or changed by somebody: going on in a new file", self._path)
-            return self._begin_segment(self._path.name)
+            return self._begin_where_it_was()
         is_old = self._now() - self._began_at > self._rotation.max_seconds
         if self._good_bytes and (is_old or self._good_bytes + size_bytes > self._rotation.max_bytes):
             return self._begin_segment()
         return self._descriptor
+
+    def _begin_where_it_was(self) -> int:
+        """Truncated, removed or written to by somebody else: leave it as it is, for whoever looks into that."""
+        log.critical("%s was removed, moved or changed by somebody: going on in a new file", self._path)
+        return self._begin_segment(self._path.name)
 
     def _begin_segment(self, changed: str = "") -> int:
         self._on_new_segment(changed)

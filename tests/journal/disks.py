@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.audit.chain import Link, linked
-from gateway.journal.disk import Disk
+from gateway.journal.disk import Disk, Identity
 from gateway.journal.segments import Rotation, Segments
 
 
@@ -65,6 +65,56 @@ class FailingDisk(TwoStepDisk):
     def _may_fail(self, operation: str) -> None:
         if operation in self.failing:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class LosableDisk(FailingDisk):
+    """Loses its volume: what was open then fails for good, as EIO, ESTALE and ENOTCONN do, whatever comes there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: set[int] = set()
+        self._lost: set[int] = set()
+
+    def lose_volume(self) -> None:
+        self._lost |= self._open
+
+    def create(self, path: Path) -> int:
+        return self._remember(super().create(path))
+
+    def open(self, path: Path) -> int:
+        return self._remember(super().open(path))
+
+    def open_in_place(self, path: Path) -> int:
+        return self._remember(super().open_in_place(path))
+
+    def write(self, descriptor: int, content: bytes) -> int:
+        self._may_be_lost(descriptor)
+        return super().write(descriptor, content)
+
+    def write_at(self, descriptor: int, content: bytes, offset: int) -> int:
+        self._may_be_lost(descriptor)
+        return super().write_at(descriptor, content, offset)
+
+    def sync(self, descriptor: int) -> None:
+        self._may_be_lost(descriptor)
+        super().sync(descriptor)
+
+    def truncate(self, descriptor: int, size_bytes: int) -> None:
+        self._may_be_lost(descriptor)
+        super().truncate(descriptor, size_bytes)
+
+    def identity(self, descriptor: int) -> Identity:
+        self._may_be_lost(descriptor)
+        return super().identity(descriptor)
+
+    def _remember(self, descriptor: int) -> int:
+        self._open.add(descriptor)
+        self._lost.discard(descriptor)  # the number was free again
+        return descriptor
+
+    def _may_be_lost(self, descriptor: int) -> None:
+        if descriptor in self._lost:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
 
 class CountingDisk(FailingDisk):

@@ -10,7 +10,7 @@ from gateway.journal.files import Incident, LogFiles
 from gateway.journal.locks import DirectoryInUse, exclusive
 from gateway.journal.segments import Rotation
 from gateway.journal.verifying import Request, verify
-from tests.journal.disks import LINE, FailingDisk, content, sequences
+from tests.journal.disks import LINE, FailingDisk, LosableDisk, content, sequences
 
 ACT = b'{"v":2,"event":"outcome","request":"req-1"}\n'
 INTENT = b'{"v":2,"event":"intent","request":"req-1"}\n'
@@ -220,6 +220,32 @@ def test_a_directory_that_cannot_be_made_is_tried_again_each_time_and_told_once(
     files.close()
 
     assert events(directory) == ["outcome", "outcome", "outcome", ""]
+    assert [incident.kind for incident in files.incidents] == ["audit-directory-vanished", "audit-reserve-taken-over"]
+
+
+def test_after_a_lost_volume_the_log_and_what_is_vital_go_on_in_the_one_that_is_mounted(tmp_path: Path) -> None:
+    disk = LosableDisk()
+    directory = tmp_path / "audit"
+    files = opened(directory, disk)
+    disk.free_bytes = 0
+    assert files.append([ACT], [ACT])
+    disk.free_bytes = None
+    disk.lose_volume()
+    failure = files.append([LINE])
+    assert failure is not None
+    assert failure.why == "Stale file handle"
+    directory.rename(tmp_path / "lost")
+    directory.mkdir()
+    assert files.append([LINE]) is None
+    with pytest.raises(DirectoryInUse), exclusive(directory):
+        pass
+    disk.free_bytes = 0
+    failure = files.append([ACT], [ACT])
+    assert failure is not None
+    assert failure.reserved
+    files.close()
+
+    assert events(directory) == ["outcome", ""]
     assert [incident.kind for incident in files.incidents] == ["audit-directory-vanished", "audit-reserve-taken-over"]
 
 

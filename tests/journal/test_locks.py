@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.journal.locks import LOCK_NAME, DirectoryInUse, exclusive
+from gateway.journal.locks import LOCK_NAME, DirectoryInUse, exclusive, is_held
 
 
 def test_a_directory_that_is_held_is_refused_with_the_holders_process(tmp_path: Path) -> None:
@@ -57,6 +57,20 @@ def test_the_lock_goes_with_a_process_that_is_killed(tmp_path: Path) -> None:
             pass
         process.kill()
         process.wait()
+
+    with exclusive(tmp_path):
+        pass
+
+
+def test_a_lock_that_can_be_asked_no_more_is_held_no_more(tmp_path: Path) -> None:
+    with exclusive(tmp_path) as lock:
+        assert is_held(lock, tmp_path)
+        assert not is_held(-1, tmp_path), "EBADF for all of EIO, ESTALE and ENOTCONN, as a dead file system says"
+
+
+def test_a_lock_that_is_gone_already_is_let_go_all_the_same(tmp_path: Path) -> None:
+    with exclusive(tmp_path) as lock:
+        os.close(lock)
 
     with exclusive(tmp_path):
         pass

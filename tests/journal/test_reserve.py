@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.journal.reserve import RESERVE_BYTES, RESERVE_NAME, Reserve
-from tests.journal.disks import FailingDisk
+from tests.journal.disks import FailingDisk, LosableDisk
 
 LINES = (b'{"a":1}\n', b'{"b":2}\n')
 SIZE = 1000
@@ -95,6 +95,17 @@ def test_half_a_line_that_a_crash_left_is_not_there(tmp_path: Path) -> None:
 def test_one_that_was_removed_is_made_anew_with_what_it_held(tmp_path: Path) -> None:
     reserve = opened(tmp_path)
     reserve.put(LINES)
+    (tmp_path / RESERVE_NAME).unlink()
+    reserve.be_there()
+
+    assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
+
+
+def test_one_whose_volume_is_lost_is_made_anew_where_another_is_mounted(tmp_path: Path) -> None:
+    disk = LosableDisk()
+    reserve = opened(tmp_path, disk)
+    reserve.put(LINES)
+    disk.lose_volume()
     (tmp_path / RESERVE_NAME).unlink()
     reserve.be_there()
 

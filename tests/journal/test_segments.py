@@ -12,7 +12,17 @@ import pytest
 from gateway.audit.chain import read_header
 from gateway.audit.lines import read_sequence
 from gateway.journal.verifying import Request, verify
-from tests.journal.disks import LINE, LINE_BYTES, CountingDisk, FailingDisk, content, marks, open_segments, sequences
+from tests.journal.disks import (
+    LINE,
+    LINE_BYTES,
+    CountingDisk,
+    FailingDisk,
+    LosableDisk,
+    content,
+    marks,
+    open_segments,
+    sequences,
+)
 
 
 def test_lines_are_numbered_without_a_gap_across_restarts(tmp_path: Path) -> None:
@@ -187,6 +197,42 @@ def test_a_segment_that_somebody_removed_loses_no_later_line(tmp_path: Path) -> 
     segments.close()
 
     assert sequences(tmp_path) == [3, 4]
+
+
+def test_a_segment_whose_volume_is_lost_holds_nothing_up_once_another_is_mounted(tmp_path: Path) -> None:
+    disk = LosableDisk()
+    directory = tmp_path / "audit"
+    directory.mkdir()
+    segments = open_segments(directory, disk)
+    segments.append([LINE])
+    disk.lose_volume()
+    for _ in range(2):
+        with pytest.raises(OSError, match="Stale"):
+            segments.append([LINE])
+    assert sequences(directory) == [1, 2]
+    directory.rename(tmp_path / "lost")
+    directory.mkdir()
+    segments.append([LINE])
+    segments.append([LINE])
+    segments.close()
+
+    assert sequences(directory) == [3, 4, 5]
+
+
+def test_a_segment_that_cannot_be_mended_is_not_given_up_while_its_name_leads_to_it(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    segments = open_segments(tmp_path, disk)
+    segments.append([LINE])
+    disk.free_bytes, disk.failing = 4, {"truncate"}
+    for _ in range(3):
+        with pytest.raises(OSError, match=r"No space|Input/output"):
+            segments.append([LINE])
+    disk.free_bytes, disk.failing = None, set()
+    segments.append([LINE])
+    segments.close()
+
+    assert [path.name for path in tmp_path.glob("audit-*")] == ["audit-000001.jsonl"]
+    assert sequences(tmp_path) == [1, 2, 3]
 
 
 def test_another_file_under_a_segments_name_is_left_alone_however_long_it_is(tmp_path: Path) -> None:
