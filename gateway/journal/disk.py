@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ class Disk:
         """Open a file that must be new (0640) for appending; its name is durable."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
-            self._sync_directory(path.parent)
+            self.sync_directory(path.parent)
         except OSError:
             os.close(descriptor)
             raise
@@ -49,6 +50,27 @@ class Disk:
         """Return only when what was written would survive a power cut."""
         os.fdatasync(descriptor)
 
+    def sync_directory(self, directory: Path) -> None:
+        """Return only when the names in it would survive a power cut."""
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def settle(self, path: Path) -> None:
+        """Return only when all that a file holds would survive a power cut, and is read from the disk again.
+
+        After a sync that failed the kernel takes pages for clean that never got to the disk, and goes on to show them.
+        """
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.fdatasync(descriptor)
+            with suppress(OSError):  # not every file system forgets what it is asked to
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
+
     def truncate(self, descriptor: int, size_bytes: int) -> None:
         """Cut a file back."""
         os.ftruncate(descriptor, size_bytes)
@@ -69,10 +91,3 @@ class Disk:
     def close(self, descriptor: int) -> None:
         """Give a descriptor back."""
         os.close(descriptor)
-
-    def _sync_directory(self, directory: Path) -> None:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

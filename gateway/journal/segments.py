@@ -19,7 +19,7 @@ from gateway.audit.lines import segment_line
 from gateway.audit.tampering import Finding
 from gateway.journal.cursors import Position
 from gateway.journal.disk import Disk, Identity
-from gateway.journal.recovery import TornTail, recover, segment_path
+from gateway.journal.recovery import TornTail, recover, segment_path, segment_paths
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Segments:
         Raises:
             OSError: the directory cannot be read or written to.
         """
+        _settle(directory, disk)
         recovered = recover(directory, disk)
         self.link: Link = recovered.link  # of the last line; replaced only once a line is synced
         self.torn: tuple[TornTail, ...] = recovered.torn
@@ -76,7 +77,7 @@ class Segments:
             self._began_at = recovered.header.began_at
         elif self._good_bytes or not recovered.segment:
             self._begin_segment()
-        # One value, for other threads read it. What a crash left may not be synced: it is once the next line is.
+        # One value, for other threads read it.
         self.durable = Position(self.number, self._good_bytes, self.link.sequence)
 
     def append(self, lines: Sequence[bytes]) -> None:
@@ -163,3 +164,19 @@ class Segments:
         self._path, self._descriptor, self._identity = path, descriptor, self._disk.identity(descriptor)
         self._good_bytes, self._began_at = 0, self._now()
         return descriptor
+
+
+def _settle(directory: Path, disk: Disk) -> None:
+    """Make durable what the last run may have left in memory alone, before anybody believes in it: the reserve forgets
+    what is found here, and later appends sync no more than their own lines.
+
+    Only what was written to last can be unsynced, for a file that cannot be mended is followed by no other.
+
+    Raises:
+        OSError: what is there may not survive a power cut.
+    """
+    disk.sync_directory(directory)
+    for path in reversed(segment_paths(directory)):
+        disk.settle(path)
+        if path.stat().st_size:
+            return

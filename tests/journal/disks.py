@@ -58,6 +58,14 @@ class FailingDisk(TwoStepDisk):
         self._may_fail("sync")
         super().sync(descriptor)
 
+    def settle(self, path: Path) -> None:
+        self._may_fail("sync")
+        super().settle(path)
+
+    def sync_directory(self, directory: Path) -> None:
+        self._may_fail("sync_directory")
+        super().sync_directory(directory)
+
     def truncate(self, descriptor: int, size_bytes: int) -> None:
         self._may_fail("truncate")
         super().truncate(descriptor, size_bytes)
@@ -172,9 +180,19 @@ class ForgetfulDisk(TwoStepDisk):
 
     def sync(self, descriptor: int) -> None:
         super().sync(descriptor)
-        if self.dying:
+        if self.dying or descriptor not in self._paths:  # what is overwritten in place counts as written at once
             return
         self._synced[self._paths[descriptor]] = os.fstat(descriptor).st_size
+
+    def settle(self, path: Path) -> None:
+        """What no sync gets to the disk is in the kernel's memory alone, which forgets it."""
+        super().settle(path)
+        size = path.stat().st_size
+        synced = self._synced.get(path, size)
+        if self.dying:
+            os.truncate(path, min(synced, size))
+        else:
+            self._synced[path] = size
 
     def lose_power(self, keep: Callable[[int], int]) -> None:
         """`keep` says of so many unsynced bytes how many are left."""
@@ -186,6 +204,14 @@ class ForgetfulDisk(TwoStepDisk):
         self._paths[descriptor] = path
         self._synced.setdefault(path, os.fstat(descriptor).st_size)
         return descriptor
+
+
+class SickDisk(FailingDisk, ForgetfulDisk):
+    """Fails as it is told, and the power may go."""
+
+    def __init__(self) -> None:
+        FailingDisk.__init__(self)
+        ForgetfulDisk.__init__(self)
 
 
 def content(directory: Path) -> bytes:

@@ -10,7 +10,7 @@ from gateway.journal.files import Incident, LogFiles
 from gateway.journal.locks import DirectoryInUse, exclusive
 from gateway.journal.segments import Rotation
 from gateway.journal.verifying import Request, verify
-from tests.journal.disks import LINE, FailingDisk, LosableDisk, content, sequences
+from tests.journal.disks import LINE, FailingDisk, LosableDisk, SickDisk, content, sequences
 
 ACT = b'{"v":2,"event":"outcome","request":"req-1"}\n'
 INTENT = b'{"v":2,"event":"intent","request":"req-1"}\n'
@@ -91,6 +91,31 @@ def test_what_was_taken_over_comes_back_however_many_files_follow_on_no_account(
         files.close()
 
     assert events(tmp_path) == ["outcome", "", "", "", ""]
+
+
+def test_what_the_reserve_forgets_at_a_start_survives_a_power_cut(tmp_path: Path) -> None:
+    disk = SickDisk()
+    files = opened(tmp_path, disk)
+    assert files.append([LINE]) is None
+    disk.failing = {"sync", "truncate"}
+    assert files.append([LINE, ACT])
+    disk.failing = {"truncate"}
+    failure = files.append([ACT], [ACT])
+    assert failure is not None
+    assert failure.reserved, "and the same line stands in the log, unsynced"
+    files.close()
+    disk.failing = set()
+    files = LogFiles(tmp_path, rotation=Rotation(max_bytes=1), disk=disk, instance="gw-1")
+    assert files.append([LINE]) is None
+    assert b"outcome" not in (tmp_path / "reserve").read_bytes(), "another file follows"
+    files.close()
+    disk.lose_power(lambda _: 0)
+    files = opened(tmp_path)
+    assert files.append([LINE]) is None
+    files.close()
+
+    assert events(tmp_path) == ["", "", "outcome", "", ""]
+    assert verify(Request(tmp_path)).finding is None
 
 
 def test_a_reserve_that_could_not_be_cleared_is_before_other_files_follow(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from tests.journal.disks import (
     LINE_BYTES,
     CountingDisk,
     FailingDisk,
+    ForgetfulDisk,
     LosableDisk,
+    SickDisk,
     content,
     marks,
     open_segments,
@@ -121,6 +123,48 @@ def test_after_a_failure_the_next_line_takes_the_place_of_the_one_that_failed(
     assert sequences(tmp_path) in ([1, 2, 3], [1, 2, 3, 4])  # a new segment has a header
     assert marks(tmp_path) in ([2, 3], [2, 4])
     assert len(list(tmp_path.glob("audit-*"))) <= 2
+
+
+def test_what_a_start_finds_would_survive_a_power_cut(tmp_path: Path) -> None:
+    disk = SickDisk()
+    segments = open_segments(tmp_path, disk)
+    segments.append([LINE])
+    disk.failing = {"sync", "truncate"}
+    with pytest.raises(OSError, match="Input/output"):
+        segments.append([LINE])
+    segments.close()
+    disk.failing = set()
+    segments = open_segments(tmp_path, disk)
+    found = segments.durable.sequence
+    segments.close()
+    disk.lose_power(lambda _: 0)
+
+    assert sequences(tmp_path) == list(range(1, found + 1))
+
+
+def test_a_start_believes_what_the_disk_holds_and_not_what_the_kernel_remembers_of_it(tmp_path: Path) -> None:
+    disk = ForgetfulDisk()
+    segments = open_segments(tmp_path, disk)
+    segments.append([LINE])
+    disk.dying = True
+    segments.append([LINE])
+    segments.close()
+    segments = open_segments(tmp_path, disk)
+    found = segments.durable.sequence
+    segments.close()
+
+    assert found == 2
+
+
+@pytest.mark.parametrize("failing", ["sync", "sync_directory"])
+def test_what_cannot_be_made_durable_stops_the_start(tmp_path: Path, failing: str) -> None:
+    disk = FailingDisk()
+    segments = open_segments(tmp_path, disk)
+    segments.append([LINE])
+    segments.close()
+    disk.failing = {failing}
+    with pytest.raises(OSError, match="Input/output"):
+        open_segments(tmp_path, disk)
 
 
 def test_half_a_line_is_cut_off_at_once_so_that_a_crash_finds_none(tmp_path: Path) -> None:
