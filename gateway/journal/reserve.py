@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.journal.disk import Disk, Identity
@@ -95,10 +96,11 @@ class Reserve:
             self._overwrite(b"")
 
     def close(self) -> None:
-        """Give the file back."""
-        if self._descriptor is not None:
-            self._disk.close(self._descriptor)
-            self._descriptor = None
+        """Give the file back. What it held was synced, so nothing that is said now tells of a loss."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):  # its number is free all the same, and may be a connection's next
+                self._disk.close(descriptor)
 
     def _read(self) -> bytes:
         try:

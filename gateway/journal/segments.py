@@ -109,10 +109,11 @@ class Segments:
         return segment_line(self.number, first, tree, now=self._began_at, instance=self._instance)
 
     def close(self) -> None:
-        """Give the last segment back."""
-        if self._descriptor is not None:
-            self._disk.close(self._descriptor)
-            self._descriptor = None
+        """Give the last segment back. What it held was synced, so nothing that is said now tells of a loss."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):  # its number is free all the same, and may be a connection's next
+                self._disk.close(descriptor)
 
     def _put(self, descriptor: int, written: bytes) -> None:
         self._leftover = True
@@ -161,8 +162,8 @@ class Segments:
         path = segment_path(self._directory, self.number)
         descriptor = self._disk.create(path)
         self.close()
-        self._path, self._descriptor, self._identity = path, descriptor, self._disk.identity(descriptor)
-        self._good_bytes, self._began_at = 0, self._now()
+        self._path, self._descriptor, self._good_bytes, self._began_at = path, descriptor, 0, self._now()
+        self._identity = self._disk.identity(descriptor)  # an error leaves the old one, which leads nowhere: once more
         return descriptor
 
 

@@ -70,6 +70,15 @@ class FailingDisk(TwoStepDisk):
         self._may_fail("truncate")
         super().truncate(descriptor, size_bytes)
 
+    def identity(self, descriptor: int) -> Identity:
+        self._may_fail("identity")
+        return super().identity(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """As a real one, it is over even if it fails."""
+        super().close(descriptor)
+        self._may_fail("close")
+
     def _may_fail(self, operation: str) -> None:
         if operation in self.failing:
             raise OSError(errno.EIO, os.strerror(errno.EIO))

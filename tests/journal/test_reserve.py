@@ -112,6 +112,20 @@ def test_one_whose_volume_is_lost_is_made_anew_where_another_is_mounted(tmp_path
     assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
 
 
+def test_an_error_of_closing_it_costs_nothing_and_closes_nobody_elses(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    reserve = opened(tmp_path, disk)
+    reserve.put(LINES)
+    disk.failing = {"close"}
+    reserve.close()
+    other = os.dup(0)  # as a connection that comes then: it has that number
+    reserve.close()
+    os.fstat(other)
+    os.close(other)
+
+    assert lines_after_a_crash(tmp_path) == LINES
+
+
 def test_one_that_cannot_be_made_anew_forgets_nothing_and_tries_again(tmp_path: Path) -> None:
     disk = FailingDisk()
     reserve = opened(tmp_path, disk)

@@ -279,6 +279,46 @@ def test_a_segment_that_cannot_be_mended_is_not_given_up_while_its_name_leads_to
     assert sequences(tmp_path) == [1, 2, 3]
 
 
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def test_an_error_of_closing_a_file_fails_no_line_and_closes_nobody_elses(tmp_path: Path) -> None:
+    before = descriptors()
+    disk = FailingDisk()
+    segments = open_segments(tmp_path, disk, max_segment_bytes=1)
+    segments.append([LINE])
+    disk.failing = {"close"}
+    segments.append([LINE])
+    others = [os.dup(0) for _ in range(3)]  # as connections that come then: one has the number of the old file
+    for _ in range(3):
+        segments.append([LINE])
+    segments.close()
+    for other in others:
+        os.fstat(other)
+        os.close(other)
+
+    assert marks(tmp_path) == [2, 4, 6, 8, 10]
+    assert descriptors() == before
+
+
+def test_a_new_segment_that_cannot_be_told_apart_is_followed_by_another_and_leaves_nothing_open(tmp_path: Path) -> None:
+    before = descriptors()
+    disk = FailingDisk()
+    segments = open_segments(tmp_path, disk, max_segment_bytes=1)
+    segments.append([LINE])
+    disk.failing = {"identity"}
+    for _ in range(3):
+        with pytest.raises(OSError, match="Input/output"):
+            segments.append([LINE])
+    disk.failing = set()
+    segments.append([LINE])
+    segments.close()
+
+    assert sequences(tmp_path) == [1, 2, 3, 4]
+    assert descriptors() == before
+
+
 def test_another_file_under_a_segments_name_is_left_alone_however_long_it_is(tmp_path: Path) -> None:
     segments = open_segments(tmp_path)
     segments.append([LINE])
