@@ -19,6 +19,8 @@ class Disk:
         try:
             self.sync_directory(path.parent)
         except OSError:
+            with suppress(OSError):  # every attempt would leave one more
+                path.unlink()
             os.close(descriptor)
             raise
         return descriptor

@@ -279,6 +279,23 @@ def test_a_segment_that_cannot_be_mended_is_not_given_up_while_its_name_leads_to
     assert sequences(tmp_path) == [1, 2, 3]
 
 
+def test_attempts_to_begin_a_file_leave_none_however_often_the_directory_cannot_be_synced(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    segments = open_segments(tmp_path, disk, max_segment_bytes=1)
+    segments.append([LINE])
+    disk.failing = {"sync_directory"}
+    for _ in range(50):
+        with pytest.raises(OSError, match="Input/output"):
+            segments.append([LINE])
+    assert len(list(tmp_path.glob("audit-*"))) == 1
+    disk.failing = set()
+    segments.append([LINE])
+    segments.close()
+
+    assert sequences(tmp_path) == [1, 2, 3, 4]
+    assert verify(Request(tmp_path)).finding is None
+
+
 def descriptors() -> set[str]:
     return {path.name for path in Path("/proc/self/fd").iterdir()}
 
