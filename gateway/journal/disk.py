@@ -90,6 +90,10 @@ class Disk:
             return None
         return status.st_size if (status.st_dev, status.st_ino) == identity else None
 
+    def room(self, descriptor: int) -> int:
+        """How many bytes of the disk a file has for itself: fewer than its size where it has holes."""
+        return os.fstat(descriptor).st_blocks * 512
+
     def close(self, descriptor: int) -> None:
         """Give a descriptor back."""
         os.close(descriptor)

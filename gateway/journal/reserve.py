@@ -29,6 +29,7 @@ class Reserve:
         self._disk, self._size_bytes = disk, size_bytes
         self._descriptor: int | None = None
         self._identity: Identity = (0, 0)
+        self._room_bytes = 0  # that it has of the disk
         self._used_bytes = 0  # by those lines
         self._dirty_bytes = 0  # up to here something else than zeros may stand
 
@@ -51,19 +52,17 @@ class Reserve:
             raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def be_there(self) -> None:
-        """Make it anew, with what it held, if somebody removed it or its directory.
+        """Make it anew, with what it held, if somebody removed it, its directory, or what it has of the disk.
 
         Raises:
             OSError: there is no room for it.
         """
-        if self._descriptor is not None and self._disk.size(self.path, self._identity) is not None:
+        if self._is_whole():
             return
         held = self.lines
         try:
             self.open()
-            self.clear()
-            if held:
-                self.put(held)
+            self._hold(held)
         except OSError:
             self.close()
             self.lines = held
@@ -102,6 +101,18 @@ class Reserve:
             with suppress(OSError):  # its number is free all the same, and may be a connection's next
                 self._disk.close(descriptor)
 
+    def _is_whole(self) -> bool:
+        if self._descriptor is None or (self._disk.size(self.path, self._identity) or 0) < self._size_bytes:
+            return False
+        return self._disk.room(self._descriptor) >= self._room_bytes
+
+    def _hold(self, lines: tuple[bytes, ...]) -> None:
+        """These and no others: written over those, for a crash may come between a way out and a way in."""
+        content = b"".join(lines)
+        self._used_bytes = 0
+        self._overwrite(content)
+        self.lines, self._used_bytes = lines, len(content)
+
     def _read(self) -> bytes:
         try:
             return self.path.read_bytes()
@@ -116,6 +127,8 @@ class Reserve:
             self._write_at(_ZEROS[: self._size_bytes - offset], offset)
         self._disk.sync(self._descriptor)
         self._dirty_bytes = self._used_bytes
+        # Where zeros are compressed it has less from the beginning; where more is taken than is asked for, that may go.
+        self._room_bytes = min(self._disk.room(self._descriptor), self._size_bytes)
 
     def _overwrite(self, content: bytes) -> None:
         """Put content behind the lines, and zeros over whatever a failure left behind that."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,52 @@ def test_one_whose_volume_is_lost_is_made_anew_where_another_is_mounted(tmp_path
     reserve.be_there()
 
     assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
+
+
+def emptied(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def cut_in_a_line(file: Path) -> None:
+    os.truncate(file, len(LINES[0]) + 3)
+
+
+def made_sparse(file: Path) -> None:
+    os.truncate(file, 0)
+    os.truncate(file, RESERVE_BYTES)
+
+
+@pytest.mark.parametrize("held", [(), LINES])
+@pytest.mark.parametrize("robbed", [emptied, cut_in_a_line, made_sparse])
+def test_one_whose_room_somebody_took_has_it_again_with_what_it_held(
+    tmp_path: Path, robbed: Callable[[Path], None], held: tuple[bytes, ...]
+) -> None:
+    file = tmp_path / RESERVE_NAME
+    reserve = Reserve(tmp_path, FailingDisk())
+    reserve.open()
+    if held:
+        reserve.put(held)
+    robbed(file)
+    reserve.be_there()
+
+    assert file.stat().st_size == RESERVE_BYTES
+    assert file.stat().st_blocks * 512 >= RESERVE_BYTES
+    assert reserve.lines == held
+    again = Reserve(tmp_path, FailingDisk())
+    again.open()
+    assert again.lines == held
+
+
+def test_one_that_is_whole_is_not_written_again(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    reserve = opened(tmp_path, disk)
+    reserve.put(LINES)
+    with (tmp_path / RESERVE_NAME).open("ab") as file:
+        file.write(b"more")
+    disk.failing = {"write_at", "sync"}
+    reserve.be_there()
+
+    assert reserve.lines == LINES
 
 
 def test_an_error_of_closing_it_costs_nothing_and_closes_nobody_elses(tmp_path: Path) -> None:
