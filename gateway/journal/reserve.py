@@ -16,6 +16,7 @@ from pathlib import Path
 from gateway.journal.disk import Disk, Identity
 
 RESERVE_NAME = "reserve"
+_NEW_NAME = "reserve.new"
 RESERVE_BYTES = 4 << 20
 _ZEROS = bytes(64 << 10)
 
@@ -23,8 +24,10 @@ _ZEROS = bytes(64 << 10)
 class Reserve:
     """The reserve of one log, whose directory must be locked for us."""
 
-    def __init__(self, directory: Path, disk: Disk, size_bytes: int = RESERVE_BYTES) -> None:
-        self.path = directory / RESERVE_NAME
+    def __init__(
+        self, directory: Path, disk: Disk, size_bytes: int = RESERVE_BYTES, *, name: str = RESERVE_NAME
+    ) -> None:
+        self.path = directory / name
         self.lines: tuple[bytes, ...] = ()  # what it holds, each with its newline
         self._disk, self._size_bytes = disk, size_bytes
         self._descriptor: int | None = None
@@ -85,14 +88,18 @@ class Reserve:
         self.lines += tuple(lines)
 
     def clear(self) -> None:
-        """Forget all lines.
+        """Forget all lines; where they cannot be overwritten, by another file in the place of this one.
 
         Raises:
             OSError: they may still be there.
         """
         self.lines, self._used_bytes = (), 0
-        if self._dirty_bytes and self._descriptor is not None:
+        if not self._dirty_bytes or self._descriptor is None:
+            return
+        try:
             self._overwrite(b"")
+        except OSError:
+            self._replace()
 
     def close(self) -> None:
         """Give the file back. What it held was synced, so nothing that is said now tells of a loss."""
@@ -112,6 +119,24 @@ class Reserve:
         self._used_bytes = 0
         self._overwrite(content)
         self.lines, self._used_bytes = lines, len(content)
+
+    def _replace(self) -> None:
+        """A sector may be bad for good: what it shows would go on record again at one start after the other."""
+        if self._disk.size(self.path, self._identity) is None:  # gone, or another instance's: see `be_there`
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(self.path))
+        new = Reserve(self.path.parent, self._disk, self._size_bytes, name=_NEW_NAME)
+        try:
+            new.path.unlink(missing_ok=True)  # a crash may have left one
+            new.open()
+            new.path.rename(self.path)
+        except OSError:
+            with suppress(OSError):
+                new.path.unlink(missing_ok=True)
+            raise
+        finally:
+            new.close()
+        self.open()
+        self._disk.sync_directory(self.path.parent)
 
     def _read(self) -> bytes:
         try:

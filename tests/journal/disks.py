@@ -84,6 +84,21 @@ class FailingDisk(TwoStepDisk):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
+class BadSectorDisk(FailingDisk):
+    """One file's beginning cannot be written to any more."""
+
+    bad: Identity | None = None
+
+    def write_at(self, descriptor: int, content: bytes, offset: int) -> int:
+        if offset < 4096 and self.bad == super().identity(descriptor):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().write_at(descriptor, content, offset)
+
+    def spoil(self, path: Path) -> None:
+        status = path.stat()
+        self.bad = status.st_dev, status.st_ino
+
+
 class LosableDisk(FailingDisk):
     """Loses its volume: what was open then fails for good, as EIO, ESTALE and ENOTCONN do, whatever comes there."""
 

@@ -10,7 +10,7 @@ from gateway.journal.files import Incident, LogFiles
 from gateway.journal.locks import DirectoryInUse, exclusive
 from gateway.journal.segments import Rotation
 from gateway.journal.verifying import Request, verify
-from tests.journal.disks import LINE, FailingDisk, LosableDisk, SickDisk, content, sequences
+from tests.journal.disks import LINE, BadSectorDisk, FailingDisk, LosableDisk, SickDisk, content, sequences
 
 ACT = b'{"v":2,"event":"outcome","request":"req-1"}\n'
 INTENT = b'{"v":2,"event":"intent","request":"req-1"}\n'
@@ -131,6 +131,23 @@ def test_a_reserve_that_could_not_be_cleared_is_before_other_files_follow(tmp_pa
     files.close()
     files = opened(tmp_path)
     assert files.append([LINE]) is None
+    files.close()
+
+    assert events(tmp_path).count("outcome") == 1
+
+
+def test_what_a_bad_sector_of_the_reserve_holds_goes_on_record_once(tmp_path: Path) -> None:
+    disk = BadSectorDisk()
+    files = opened(tmp_path, disk)
+    disk.free_bytes = 0
+    assert files.append([ACT], [ACT])
+    disk.free_bytes = None
+    disk.spoil(tmp_path / "reserve")
+    for _ in range(4):
+        assert files.append([LINE]) is None
+        files.close()
+        files = LogFiles(tmp_path, rotation=Rotation(max_bytes=1), disk=disk, instance="gw-1")
+        assert files.append([LINE]) is None
     files.close()
 
     assert events(tmp_path).count("outcome") == 1

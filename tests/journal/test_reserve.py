@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.journal.reserve import RESERVE_BYTES, RESERVE_NAME, Reserve
-from tests.journal.disks import FailingDisk, LosableDisk
+from tests.journal.disks import BadSectorDisk, FailingDisk, LosableDisk
 
 LINES = (b'{"a":1}\n', b'{"b":2}\n')
 SIZE = 1000
@@ -111,6 +111,53 @@ def test_one_whose_volume_is_lost_is_made_anew_where_another_is_mounted(tmp_path
     reserve.be_there()
 
     assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
+
+
+def test_one_that_cannot_be_overwritten_is_cleared_by_another_in_its_place(tmp_path: Path) -> None:
+    disk = BadSectorDisk()
+    reserve = opened(tmp_path, disk)
+    reserve.put(LINES)
+    disk.spoil(tmp_path / RESERVE_NAME)
+    (tmp_path / "reserve.new").write_bytes(b"of a crash\n")
+    reserve.clear()
+    assert reserve.lines == lines_after_a_crash(tmp_path) == ()
+    reserve.put(LINES[1:])
+
+    assert reserve.lines == lines_after_a_crash(tmp_path) == LINES[1:]
+    assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [(RESERVE_NAME, SIZE)]
+
+
+@pytest.mark.parametrize("failing", ["create", "write_at", "sync"])
+def test_one_that_no_other_can_take_the_place_of_is_as_it_was(tmp_path: Path, failing: str) -> None:
+    disk = BadSectorDisk()
+    reserve = opened(tmp_path, disk)
+    reserve.put(LINES)
+    disk.spoil(tmp_path / RESERVE_NAME)
+    disk.failing = {failing}
+    with pytest.raises(OSError, match="Input/output"):
+        reserve.clear()
+    assert lines_after_a_crash(tmp_path) == LINES
+    assert [path.name for path in tmp_path.iterdir()] == [RESERVE_NAME]
+    disk.failing = set()
+    reserve.clear()
+
+    assert lines_after_a_crash(tmp_path) == ()
+
+
+def test_no_other_takes_the_place_of_somebody_elses(tmp_path: Path) -> None:
+    disk = BadSectorDisk()
+    directory = tmp_path / "audit"
+    directory.mkdir()
+    reserve = opened(directory, disk)
+    reserve.put(LINES)
+    disk.spoil(directory / RESERVE_NAME)
+    directory.rename(tmp_path / "elsewhere")
+    directory.mkdir()
+    (directory / RESERVE_NAME).write_bytes(LINES[0])
+    with pytest.raises(OSError, match="Stale"):
+        reserve.clear()
+
+    assert (directory / RESERVE_NAME).read_bytes() == LINES[0]
 
 
 def emptied(file: Path) -> None:
