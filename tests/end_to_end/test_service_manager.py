@@ -28,6 +28,7 @@ LIST = json_answer({"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListRespo
                     "Resources": []})  # fmt: skip
 CONNECTIONS = 20
 RATE = 300.0  # requests a second, of all together
+UNWATCHED = {"WATCHDOG_USEC": "0"}  # a socket may hold ten datagrams that nobody hears, and then takes no more
 PLENTY = "[tenants.jira.limits]\nrequests_per_second = 10000\nburst = 10000\n"
 REQUEST = f"GET {PATH}/Users HTTP/1.1\r\nHost: localhost:%d\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
 
@@ -165,7 +166,7 @@ async def restart(held: Manager, served: Served, config: Path) -> Served:
     """As `systemctl restart` does: the next one is started once the last has ended."""
     served.signal(signal.SIGTERM)
     assert await served.ends() == 0
-    following = await held.start(config)
+    following = await held.start(config, UNWATCHED)
     await held.hears("READY=1")
     return following
 
@@ -175,7 +176,7 @@ async def test_restarts_and_reloads_under_load_lose_not_one_request(tmp_path: Pa
     async with scripted_upstream(answers(LIST)) as upstream:
         with manager(tmp_path) as held:
             config = held.settings(upstream.url, PLENTY)
-            served = await held.start(config, {"WATCHDOG_USEC": "0"})
+            served = await held.start(config, UNWATCHED)
             await held.hears("READY=1")
             load = Load(served)
             async with asyncio.TaskGroup() as tasks:
