@@ -25,7 +25,7 @@ from gateway.cli.audit_logs import (
     progress,
     said,
 )
-from gateway.cli.audit_report_rows import COLUMNS, Cells, Page, cells_of, json_totals, safe_cell
+from gateway.cli.audit_report_rows import COLUMNS, Cells, Item, Page, cells_of, json_totals, safe_cell
 from gateway.cli.audit_rows import local
 from gateway.cli.holds import printable
 from gateway.journal.blocks import Wanted
@@ -83,7 +83,7 @@ def command(
         complain(f"{unreadable} lines hold no record and are not in it: `scim-gateway audit verify` says more.")
 
 
-def _rows(logs: Sequence[Log], report: Report, tenant: str | None) -> Iterator[Cells]:
+def _rows(logs: Sequence[Log], report: Report, tenant: str | None) -> Iterator[tuple[Item, Cells]]:
     """Names are learnt from the whole log first, for most lines about a person bear an id alone; late outcomes too."""
     names = Names()
     for log in logs:
@@ -93,14 +93,14 @@ def _rows(logs: Sequence[Log], report: Report, tenant: str | None) -> Iterator[C
                 report.foresee(record)
     for found in search(logs, Query(tenant=tenant, until=report.until)):
         for told in report.take(found.record):
-            yield cells_of(told, names, report.leavers)
+            yield told, cells_of(told, names)
     for left in report.end():
-        yield cells_of(left, names, report.leavers)
+        yield left, cells_of(left, names)
 
 
-def _csv(rows: Iterator[Cells]) -> Iterator[str]:
+def _csv(rows: Iterator[tuple[Item, Cells]]) -> Iterator[str]:
     yield _csv_line(COLUMNS)
-    for cells in rows:
+    for _, cells in rows:
         yield _csv_line([safe_cell(cells.get(column, "")) for column in COLUMNS])
 
 
@@ -110,16 +110,16 @@ def _csv_line(cells: Sequence[str | float]) -> str:
     return line.getvalue()
 
 
-def _json(rows: Iterator[Cells], report: Report, logs: Sequence[Log]) -> Iterator[str]:
-    for cells in rows:
+def _json(rows: Iterator[tuple[Item, Cells]], report: Report, logs: Sequence[Log]) -> Iterator[str]:
+    for _, cells in rows:
         yield json.dumps(cells) + "\n"
     yield json.dumps(json_totals(report, [str(log.directory) for log in logs])) + "\n"
 
 
-def _page(rows: Iterator[Cells], report: Report, tenant: str | None) -> Iterator[str]:
+def _page(rows: Iterator[tuple[Item, Cells]], report: Report, tenant: str | None) -> Iterator[str]:
     page = Page()
-    for cells in rows:
-        page.take(cells)
+    for item, cells in rows:
+        page.take(item, cells)
     since = f"from {local(report.since)}" if report.since else "from the log's beginning"
     until = f"to {local(report.until)}" if report.until != END else "to its end"
     about = f", tenant {printable(tenant)}" if tenant is not None else ""

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TypeAlias
 
 from gateway.audit.effects import Effect, Whom
-from gateway.audit.leavers import SETTLED, Leavers, Leaving
+from gateway.audit.leavers import SETTLED, Leaving
 from gateway.audit.people import tenant_of
 from gateway.audit.queries import HELD_REASONS, time_of
 from gateway.audit.records import Record, number_of, text_of
@@ -36,13 +36,13 @@ _FORMULA_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 _HIDDEN_FORMULA = re.compile(rf""";(?=[\s"\N{{REPLACEMENT CHARACTER}}]*[{re.escape(_FORMULA_SIGNS)}])""")
 
 
-def cells_of(item: Item, names: Names, leavers: Leavers) -> Cells:
+def cells_of(item: Item, names: Names) -> Cells:
     """A row by its columns; those that it has nothing for are left out."""
     match item:
         case Access():
             return _access(item, names)
         case Leaving():
-            return _leaving(item, names, leavers)
+            return _leaving(item, names)
         case Refused():
             kind = "held" if item.is_held else "refused"
             told: Cells = {"section": "refused", "tenant": item.tenant, "result": kind, "reason": item.reason}
@@ -95,7 +95,7 @@ def _asked(record: Record) -> Cells:
     return told
 
 
-def _leaving(task: Leaving, names: Names, leavers: Leavers) -> Cells:
+def _leaving(task: Leaving, names: Names) -> Cells:
     told: Cells = {"section": "leavers", "time": task.last_at, "tenant": task.tenant, "what": task.change.effect.value}
     told |= _person(names, task.tenant, task.change.whom)
     if task.change.group:
@@ -105,8 +105,15 @@ def _leaving(task: Leaving, names: Names, leavers: Leavers) -> Cells:
     if task.is_done:
         told |= {"done": task.settled, "seconds": round(seconds_between(task.received, task.settled), 3)}
     if task.holds:
-        told |= {"hold": ", ".join(task.holds), "decision": leavers.decided(task)}
+        told |= {"hold": ", ".join(task.holds), "decision": "; ".join(one.words(one.at) for one in task.decisions)}
     return told
+
+
+def _last_decision(task: Leaving) -> str:
+    """The one that counts, for the page, whose moments are this machine's."""
+    *earlier, last = task.decisions
+    before = f" (and {len(earlier)} before it)" if earlier else ""
+    return last.words(local(last.at) or last.at) + before
 
 
 def seconds_between(first: str, last: str) -> float:
@@ -129,8 +136,10 @@ class Page:
     states: Counter[str] = field(default_factory=Counter)  # of leavers
     waits: list[float] = field(default_factory=list)  # seconds, of what was done
 
-    def take(self, cells: Cells) -> None:
+    def take(self, item: Item, cells: Cells) -> None:
         """One row more."""
+        if isinstance(item, Leaving) and item.decisions:
+            cells = cells | {"decision": _last_decision(item)}
         table, result = str(cells["section"]), str(cells["result"])
         if table == "access" and result not in ("executed", "unknown"):
             return  # nothing happened: leavers and refusals tell of it
@@ -172,7 +181,8 @@ class Page:
         shown = [column for column in columns if any(row.get(column) not in (None, "") for row in rows)]
         head = tuple(_HEADS.get(column, column.upper()) for column in shown)
         more = f" (the last {len(rows)} of {count}; --csv has all)" if count > len(rows) else ""
-        return f"{title}{more}\n" + aligned(head, (tuple(_cell(row, column) for column in shown) for row in rows))
+        cells = (tuple(_cell(row, column) for column in shown) for row in rows)
+        return f"{title}{more}\n" + aligned(head, cells, whole="DECISION")
 
 
 _LEAVER = ("received", "done", "seconds", "attempts", "result", "tenant", "what", "group", "person", "hold", "decision")

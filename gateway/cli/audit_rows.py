@@ -42,9 +42,10 @@ def table(found: Sequence[Found], *, with_directory: bool) -> str:
     return aligned((("LOG",) if with_directory else ()) + _HEAD, rows)
 
 
-def aligned(head: Row, rows: Iterable[Row]) -> str:
-    """A table of cells that are made fit for a terminal here."""
-    safe = [head, *(tuple(_cut(printable(cell)) for cell in row) for row in rows)]
+def aligned(head: Row, rows: Iterable[Row], whole: str = "") -> str:
+    """A table of cells that are made fit for a terminal here, and cut, but for those of the column `whole`."""
+    cuts = [str if column == whole else _cut for column in head]
+    safe = [head, *(tuple(cut(printable(cell)) for cut, cell in zip(cuts, row, strict=True)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in safe

@@ -9,6 +9,7 @@ import pytest
 from gateway.audit.effects import Whom
 from gateway.audit.leavers import Leaving
 from gateway.audit.reporting import Access, Names, Refused, Report, Unsettled
+from gateway.audit.tasks import tasks_of
 
 HELD: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "guard-held", "guard": {"hold": "hold-1"}}
 EXECUTED: dict[str, Any] = {"outcome": "executed", "status": 204}
@@ -97,29 +98,77 @@ def test_what_comes_after_the_period_is_not_known_in_it() -> None:
     assert leavers(line(1, **HELD), line(9, **EXECUTED), until=9) == [("01", "", "held", 1)]
 
 
-def test_who_decided_on_a_hold_is_told() -> None:
-    report = Report()
-    details: dict[str, Any] = {
-        "tenant": "jira",
-        "hold": "hold-1",
-        "ruling": "approve",
-        "by": "olga",
-        "reason": "a team",
-    }
-    decision = {"time": at(2), "event": "notice", "notice": "guard-decision", "details": details}
-    expiry = {
-        "time": at(3),
-        "event": "notice",
-        "notice": "wave-expired",
-        "details": {"tenant": "jira", "hold": "hold-2"},
-    }
-    other = line(4, who="2", **HELD | {"guard": {"hold": "hold-2"}})
-    for record in (line(1, **HELD), decision, expiry, other):
-        assert not [item for item in report.take(record) if isinstance(item, Leaving)]
-    first, second = report.leavers.open_tasks()
+def decision(minute: int, ruling: str, tasks: list[str] | None = None, hold: str = "hold-1") -> dict[str, Any]:
+    details = {"tenant": "jira", "hold": hold, "ruling": ruling, "by": "olga", "reason": "a team", "tasks": tasks}
+    return {"time": at(minute), "event": "notice", "notice": "guard-decision", "details": details}
 
-    assert report.leavers.decided(first) == f"approve by olga at {at(2)}: a team"
-    assert "nobody decided in time" in report.leavers.decided(second)
+
+def expiry(minute: int) -> dict[str, Any]:
+    details = {"tenant": "jira", "hold": "hold-1", "denied": 1}
+    return {"time": at(minute), "event": "notice", "notice": "wave-expired", "details": details}
+
+
+def held(minute: int, who: str) -> dict[str, Any]:
+    return line(minute, who=who, method="PATCH", attributes=["active"], **HELD)
+
+
+TASK_OF_2 = tasks_of(held(1, "2"))[0]
+DENIED: dict[str, Any] = HELD | {"reason": "guard-denied", "status": 403}
+WAITS_BEHIND: dict[str, Any] = HELD | {"reason": "guard-behind"}
+
+
+@pytest.mark.parametrize(
+    ("records", "states"),
+    [
+        ([decision(3, "deny")], [("denied", ["deny"]), ("denied", ["deny"])]),
+        ([decision(3, "approve")], [("approved, not come again", ["approve"])] * 2),
+        ([expiry(3)], [("denied", ["deny"]), ("denied", ["deny"])]),
+        (
+            [decision(3, "approve", [TASK_OF_2]), decision(4, "deny")],
+            [("denied", ["deny"]), ("approved, not come again", ["approve"])],
+        ),
+        (
+            [decision(3, "approve", [TASK_OF_2]), expiry(4)],
+            [("denied", ["deny"]), ("approved, not come again", ["approve"])],
+        ),
+        ([decision(3, "approve"), decision(4, "deny")], [("denied", ["approve", "deny"])] * 2),
+        (
+            [decision(3, "deny"), decision(4, "approve", [TASK_OF_2])],
+            [("denied", ["deny"]), ("approved, not come again", ["deny", "approve"])],
+        ),
+        (
+            [decision(3, "approve"), line(4, who="1", guard={"hold": "hold-1"}, **PUT_OFF), decision(5, "deny")],
+            [("denied", ["approve", "deny"])] * 2,
+        ),
+        (
+            [line(3, who="1", **WAITS_BEHIND), decision(4, "deny")],
+            [("held", []), ("denied", ["deny"])],
+        ),
+        ([decision(3, "deny", hold="hold-2")], [("held", []), ("held", [])]),
+        ([decision(3, "deny", ["somebody else's"])], [("held", []), ("held", [])]),
+    ],
+)  # fmt: skip
+def test_what_was_decided_is_told_of_those_whom_it_covers_though_nobody_came_again(
+    records: list[dict[str, Any]], states: list[tuple[str, list[str]]]
+) -> None:
+    tasks = [item for item in told(held(1, "1"), held(2, "2"), *records) if isinstance(item, Leaving)]
+
+    assert [(task.state, [one.ruling for one in task.decisions]) for task in tasks] == states
+
+
+def test_a_decision_of_before_the_first_attempt_on_the_log_is_told() -> None:
+    report = Report()
+    for record in (decision(1, "deny"), decision(2, "approve", ["somebody else's"]), held(3, "1") | DENIED):
+        assert not [item for item in report.take(record) if isinstance(item, Leaving)]
+    [task] = report.leavers.open_tasks()
+
+    assert [one.words(one.at) for one in task.decisions] == [f"deny by olga at {at(1)}: a team"]
+
+
+def test_that_nobody_decided_is_told() -> None:
+    [task] = [item for item in told(held(1, "1"), expiry(3)) if isinstance(item, Leaving)]
+
+    assert task.decisions[0].words("9 o'clock") == "denied at 9 o'clock, for nobody decided in time"
 
 
 def test_of_access_each_line_with_an_end_is_told_and_counted() -> None:

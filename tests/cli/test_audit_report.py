@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.audit import command
 from gateway.cli.audit_report_rows import COLUMNS, MOST_ROWS, safe_cell
+from gateway.cli.audit_rows import local
 from tests.cli.test_audit_search import ANNA, executed_and_told_late, line, write
 
 HELD: dict[str, Any] = {
@@ -64,9 +65,26 @@ def test_the_page_says_totals_first_and_who_left_when(log: Path) -> None:
     ]  # fmt: skip
     leaver = tables[1].splitlines()[2]
     assert "anna@example.com" in leaver, "the name is learnt from a later line"
-    assert "hold-1  approve by olga at 2026-01-15T09:02:00.000000Z: a team left" in leaver
+    assert f"hold-1  approve by olga at {local('2026-01-15T09:02:00.000000Z')}: a team left" in leaver
     assert "20 min" in leaver
     assert "held" not in tables[2], "what did not happen is no access given or taken"
+
+
+def test_the_last_decision_is_shown_whole_and_the_spreadsheet_has_all(log: Path) -> None:
+    deny = DECISION | {"ruling": "deny", "reason": "x" * 90 + " the end"}
+    write(
+        log,
+        line(1, **HELD),
+        line(2, event="notice", notice="guard-decision", details=DECISION),
+        line(3, event="notice", notice="guard-decision", details=deny),
+    )
+    [leaver] = [row for row in rows(log) if row["section"] == "leavers"]
+    page = report(log).stdout
+
+    assert f"deny by olga at {local('2026-01-15T09:03:00.000000Z')}: {'x' * 90} the end (and 1 before it)" in page
+    assert "T09:0" not in page, "a page has one zone"
+    assert leaver["decision"].startswith("approve by olga at 2026-01-15T09:02:00.000000Z: a team left; deny by olga")
+    assert leaver["result"] == "denied"
 
 
 def test_the_spreadsheet_has_a_row_for_everything(log: Path) -> None:
