@@ -15,6 +15,14 @@ from gateway.audit.queries import HELD_REASONS, time_of
 from gateway.audit.records import Record, number_of, text_of
 from gateway.audit.tasks import tasks_of
 
+_GIVES_BACK = {
+    Effect.ACTIVATED: Effect.DEACTIVATED,
+    Effect.GIVEN_OR_KEPT: Effect.DEACTIVATED,
+    Effect.ADDED: Effect.REMOVED,
+    Effect.LISTED: Effect.REMOVED,
+}
+_GIVES_SURELY = (Effect.ACTIVATED, Effect.ADDED)
+_WHOLE_LISTS = ("group.replace", "group.members.replace")  # whoever stands in it is in the group
 DONE, NOT_THERE, WITHDRAWN, DELETED = "done", "not there any more", "given back meanwhile", "deleted meanwhile"
 SETTLED = (DONE, NOT_THERE, WITHDRAWN, DELETED)
 HELD, DENIED, UNKNOWN, UNDER_WAY = "held", "denied", "unknown", "under way"
@@ -65,6 +73,7 @@ class Leaving:
     digests: tuple[str, ...] = ()  # as the guard calls the held ones of its attempts
     decisions: tuple[Decision, ...] = ()  # about its holds, those that cover it
     waits_for_somebody: bool = False  # held itself, not behind another
+    is_weighed: bool = False  # by a guard, which is on for this tenant then
 
     @property
     def is_done(self) -> bool:
@@ -148,11 +157,17 @@ class Leavers:
             del self.tasks[person]
 
     def _given(self, record: Record, change: Change) -> Iterator[Leaving]:
-        """What was to be taken is given again: nobody waits for the older task any more."""
+        """What was to be taken is given again: nobody waits for the older task any more.
+
+        `active` that was written with a profile is true only where a guard would have seen it take access.
+        """
         person = _person(record, change)
-        undone = {Effect.ACTIVATED: Effect.DEACTIVATED, Effect.ADDED: Effect.REMOVED}.get(change.effect)
+        undone = _GIVES_BACK.get(change.effect)
         of_person = self.tasks.get(person, {})
         if undone is None or (undone, change.group) not in of_person:
+            return
+        is_sure = change.effect in _GIVES_SURELY or text_of(record, "operation") in _WHOLE_LISTS
+        if not is_sure and not of_person[(undone, change.group)].is_weighed:
             return
         task = of_person.pop((undone, change.group))
         task.state, task.settled = WITHDRAWN, time_of(record)
@@ -176,6 +191,7 @@ def _advance(task: Leaving, record: Record) -> str:
     task.last_at, task.last_request = time_of(record), text_of(record, "request")
     guard = record.get("guard")
     hold = text_of(guard, "hold") if isinstance(guard, dict) else ""
+    task.is_weighed = task.is_weighed or isinstance(guard, dict)
     if hold:
         task.digests = tuple(dict.fromkeys((*task.digests, *tasks_of(record))))
     is_new = bool(hold) and hold not in task.holds

@@ -13,6 +13,7 @@ from gateway.audit.tasks import tasks_of
 
 HELD: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "guard-held", "guard": {"hold": "hold-1"}}
 EXECUTED: dict[str, Any] = {"outcome": "executed", "status": 204}
+ACTIVE: dict[str, Any] = EXECUTED | {"attributes": ["active", "userName"]}
 PUT_OFF: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "upstream-unreachable"}
 
 
@@ -67,6 +68,24 @@ def leavers(*records: dict[str, Any], **period: int) -> list[tuple[str, str, str
         ([line(1, **HELD), line(2, tenant="wiki", **EXECUTED)], [("02", "02", "done", 1), ("01", "", "held", 1)]),
         ([line(1, **HELD), line(2, "user.activate", **EXECUTED)], [("01", "02", "given back meanwhile", 1)]),
         ([line(1, **HELD), line(2, "user.activate", **PUT_OFF)], [("01", "", "held", 1)]),
+        ([line(1, **HELD), line(2, "user.replace", **ACTIVE)], [("01", "02", "given back meanwhile", 1)]),
+        ([line(1, **HELD), line(2, "user.patch", **ACTIVE)], [("01", "02", "given back meanwhile", 1)]),
+        ([line(1, **PUT_OFF), line(2, "user.replace", **ACTIVE)], [("01", "", "not done: upstream-unreachable", 1)]),
+        (
+            [line(1, "group.members.remove", guard={}, **PUT_OFF), line(2, "group.patch", **EXECUTED)],
+            [("01", "02", "given back meanwhile", 1)],
+        ),
+        *(
+            (
+                [line(1, "group.members.remove", **PUT_OFF), line(2, whole_list, **EXECUTED)],
+                [("01", "02", "given back meanwhile", 1)],
+            )
+            for whole_list in ("group.replace", "group.members.replace")
+        ),
+        (
+            [line(1, "group.members.remove", **PUT_OFF), line(2, "group.patch", **EXECUTED)],
+            [("01", "", "not done: upstream-unreachable", 1)],
+        ),
         (
             [line(1, **HELD), line(2, "user.delete", **EXECUTED)],
             [("02", "02", "done", 1), ("01", "02", "deleted meanwhile", 1)],
