@@ -10,12 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.audit.people import Person, details_of, tenant_of
+from gateway.audit.people import Person, address_in, details_of, tenant_of
 from gateway.audit.records import Record, text_of
 from gateway.scim.operations import NAMES
 
 RESULTS = ("executed", "not-executed", "unknown", "refused", "held", "interrupted")
 HELD_REASONS = ("guard-held", "guard-behind")
+
+_NONE: frozenset[str] = frozenset()
+_FAMILIES = {"Users": "user", "Groups": "group"}
+_OF_ALL = {"GET": "list", "POST": "create"}
+_OF_ONE = {"GET": "get", "PUT": "replace", "DELETE": "delete"}  # what a PATCH does, only its body tells
 
 BEGINNING, END = "", "\U0010ffff"  # before and after every moment
 _TIME_LENGTH = len("2027-01-15T09:00:00.000000Z")
@@ -40,7 +45,7 @@ class Query:
             self.since <= time_of(record) < self.until
             and (self.tenant is None or tenant_of(record) == self.tenant)
             and (self.request is None or self.request in requests_of(record))
-            and (not self.operations or not families_of(operation_of(record)).isdisjoint(self.operations))
+            and (not self.operations or not families_on(record).isdisjoint(self.operations))
             and (not self.results or not self.results.isdisjoint(results_of(record)))
             and (self.person is None or self.person.is_on(record))
         )
@@ -101,6 +106,18 @@ def families_of(operation: str) -> frozenset[str]:
     """An operation's name and the families it belongs to: user.get, user.*."""
     parts = operation.split(".")
     return frozenset((operation, *(".".join((*parts[:length], "*")) for length in range(1, len(parts)))))
+
+
+def families_on(record: Record) -> frozenset[str]:
+    """The operation of a line and its families; of a refusal what its method and path tell, for it names none."""
+    if operation := operation_of(record):
+        return families_of(operation)
+    collection, _, rest = address_in(text_of(record, "path"))[1:].partition("/") if "path" in record else ("", "", "")
+    if collection not in _FAMILIES:
+        return _NONE
+    family, method = _FAMILIES[collection], text_of(record, "method")
+    verb = "search" if rest == ".search" else (_OF_ONE if rest else _OF_ALL).get(method)
+    return families_of(f"{family}.{verb}") if verb else frozenset((f"{family}.*",))
 
 
 OPERATIONS = tuple(sorted(NAMES))

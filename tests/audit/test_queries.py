@@ -14,6 +14,7 @@ from gateway.audit.queries import (
     RESULTS,
     Query,
     families_of,
+    families_on,
     results_of,
     time_of,
     unknown_operations,
@@ -107,6 +108,25 @@ def test_a_notice_answers_for_the_request_and_the_tenant_that_it_names() -> None
 )
 def test_moments_compare_as_texts(time: object, read: str) -> None:
     assert time_of({"time": time}) == read
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operations"),
+    [
+        ("GET", "/scim/v2/Users/1", {"user.get", "user.*"}),
+        ("PUT", "/scim/v2/Users/1", {"user.replace", "user.*"}),
+        ("DELETE", "/scim/v2/Groups/1", {"group.delete", "group.*"}),
+        ("PATCH", "/scim/v2/Users/1", {"user.*"}),
+        ("GET", "/scim/v2/Users", {"user.list", "user.*"}),
+        ("POST", "/scim/v2/Users", {"user.create", "user.*"}),
+        ("POST", "/scim/v2/Users/.search", {"user.search", "user.*"}),
+        ("BREW", "/scim/v2/Users", {"user.*"}),
+        ("GET", "/scim/v2/Schemas", set()),
+        ("GET", 7, set()),
+    ],
+)
+def test_of_a_refusal_method_and_path_tell_what_it_was_to_be(method: str, path: object, operations: set[str]) -> None:
+    assert families_on({"event": "refusal", "method": method, "path": path}) == operations
 
 
 def test_families() -> None:

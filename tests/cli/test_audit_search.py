@@ -75,6 +75,17 @@ def requests(*words: object) -> list[str]:
     return [json.loads(found)["request"] for found in ran.stdout.splitlines()]
 
 
+@pytest.mark.parametrize("how", [[], ["--no-index"]])
+def test_refused_requests_about_somebody_are_found_though_they_bear_a_path_alone(log: Path, how: list[str]) -> None:
+    refused = {"operation": None, "people": None, "resource": None, "reason": "operation-not-allowed"}
+    refused |= {"method": "DELETE", "path": "/scim/jira/v2/Users/1"}
+    other = refused | {"path": "/scim/jira/v2/Users/2"}
+    write(log, line(7, event="refusal", **refused), line(8, event="refusal", **other), number=2)
+
+    assert requests(log, "--person", "anna@example.com", "--outcome", "refused", *how) == ["req-7"]
+    assert requests(log, "--operation", "user.delete", *how) == ["req-7", "req-8"]
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
@@ -260,6 +271,16 @@ def test_a_cache_that_cannot_be_written_is_no_hindrance(log: Path, cache: Path) 
     ran = search(log, "--request", "req-3")
 
     assert (ran.exit_code, "req-3" in ran.stdout, "the log itself is read" in ran.stderr) == (0, True, True)
+
+
+def test_an_index_of_another_version_is_made_anew(log: Path, cache: Path) -> None:
+    search(log)
+    file = index_path(log, {"XDG_CACHE_HOME": str(cache)})
+    content = file.read_bytes()
+    file.write_bytes(content[:71] + b"\x01" + content[72:])
+
+    assert requests(log, "--request", "req-3") == ["req-3"]
+    assert file.read_bytes()[68:72] == content[68:72]
 
 
 def test_deleted_files_are_found_no_more(log: Path) -> None:
