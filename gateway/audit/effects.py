@@ -120,7 +120,8 @@ def _group_changes(record: Record, operation: str) -> Iterator[Change]:
 
 def group_of(record: Record) -> str:
     """The id of the group that a line is about, or else the name that it gives."""
-    return _last_part(text_of(record, "resource"), _GROUPS) or text_of(record, "resource_name")
+    identifier = _last_part(text_of(record, "resource"), _GROUPS) or text_of(record, "resource_id")
+    return identifier or text_of(record, "resource_name")
 
 
 def people_of(record: Record) -> list[Whom]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.audit.effects import Whom
+from gateway.audit.effects import Whom, changes_of
 from gateway.audit.leavers import Leaving
 from gateway.audit.reporting import Access, Names, Refused, Report, Unsettled
 from gateway.audit.tasks import tasks_of
@@ -282,6 +282,15 @@ def test_names_are_known_wherever_in_the_log_they_stand() -> None:
     assert names.known("jira", Whom("", "ANNA@example.com"))[0] == "1"
     assert names.known("wiki", Whom("1")) == ("1", (), "")
     assert (names.group("jira", "g"), names.group("wiki", "g")) == ("crew", "g")
+
+
+def test_a_group_is_called_as_its_creation_called_it() -> None:
+    created: dict[str, Any] = {"resource": "/Groups", "resource_name": "crew", "resource_id": "g"}
+    names, record = Names(), line(1, "group.create", **created, **EXECUTED)
+    names.learn(record)
+    [change] = changes_of(record)
+
+    assert (change.group, names.group("jira", change.group)) == ("g", "crew")
 
 
 def test_ids_that_differ_by_case_are_two_people() -> None:
