@@ -26,7 +26,7 @@ from gateway.cli.audit_logs import (
     said,
 )
 from gateway.cli.audit_report_rows import COLUMNS, Cells, Item, Page, cells_of, json_totals, safe_cell
-from gateway.cli.audit_rows import local
+from gateway.cli.audit_rows import copies_page, local
 from gateway.cli.holds import printable
 from gateway.journal.blocks import Wanted
 from gateway.journal.search import Log, search
@@ -79,6 +79,8 @@ def command(
     except OSError as error:
         complain(said(error))
         sys.exit(EXIT_UNREADABLE)
+    for line in copies_page(logs):
+        complain(line)
     if unreadable := sum(log.unreadable_lines for log in logs):
         complain(f"{unreadable} lines hold no record and are not in it: `scim-gateway audit verify` says more.")
 

@@ -11,7 +11,7 @@ from gateway.audit.queries import HELD_REASONS, operation_of, requests_of, time_
 from gateway.audit.records import Record, number_of, text_of
 from gateway.cli.holds import printable
 from gateway.cli.moments import shown
-from gateway.journal.search import Found
+from gateway.journal.search import Found, Log
 
 Row: TypeAlias = tuple[str, ...]
 
@@ -34,6 +34,16 @@ def without_answered_intents(newest_first: Iterable[Found]) -> Iterator[Found]:
             if event != "intent":
                 ended.add(request)
         yield found
+
+
+def copies_page(logs: Iterable[Log]) -> list[str]:
+    """Which logs repeat others; to be asked when all was read."""
+    return [
+        f"{log.lines_of_others} lines of {log.directory} stand in another of these logs too, and count once: "
+        "one is a copy of the other, or of a part of it."
+        for log in logs
+        if log.lines_of_others
+    ]
 
 
 def table(found: Sequence[Found], *, with_directory: bool) -> str:

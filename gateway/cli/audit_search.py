@@ -25,7 +25,7 @@ from gateway.cli.audit_logs import (
     opened,
     said,
 )
-from gateway.cli.audit_rows import names_page, table, without_answered_intents
+from gateway.cli.audit_rows import copies_page, names_page, table, without_answered_intents
 from gateway.journal.search import Found, Log, find_person, search
 
 DEFAULT_LIMIT = 100
@@ -129,6 +129,8 @@ def _answer(logs: Sequence[Log], query: Query, wish: _Wish) -> None:
         _print_lines(logs, query, wish.limit or None)
     else:
         _print_table(logs, query, DEFAULT_LIMIT if wish.limit is None else wish.limit or None)
+    for line in copies_page(logs):
+        complain(line)
     unreadable = sum(log.unreadable_lines for log in logs)
     if unreadable:
         lines = "1 line holds" if unreadable == 1 else f"{unreadable} lines hold"

@@ -162,6 +162,17 @@ def test_several_instances_make_one_report(log: Path, tmp_path: Path) -> None:
     assert (leaver["result"], leaver["attempts"]) == ("done", "2"), "what one began the other did"
 
 
+def test_a_copy_of_a_log_counts_once_and_is_said(log: Path, tmp_path: Path) -> None:
+    lines = (log / "audit-000001.jsonl").read_bytes().splitlines(keepends=True)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "audit-000001.jsonl").write_bytes(b"".join(lines[1:]))
+
+    assert rows(log, copy) == rows(copy, log) == rows(log)
+    assert f"{len(lines) - 1} lines of {copy} stand in another of these logs too" in report(log, copy).stderr
+    assert "stand in another" not in report(log).stderr
+
+
 @pytest.mark.parametrize(
     ("text", "cell"),
     [

@@ -204,6 +204,15 @@ def test_two_logs_are_merged_and_named(log: Path, tmp_path: Path) -> None:
     assert f"{tmp_path / 'gw-2'}" in ran.stdout
 
 
+def test_lines_of_a_copy_are_shown_once_and_that_is_said(log: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "audit-000001.jsonl").write_bytes((log / "audit-000001.jsonl").read_bytes())
+
+    assert requests(log, copy) == requests(log)
+    assert f"lines of {copy} stand in another of these logs too" in search(log, copy).stderr
+
+
 def test_what_a_terminal_would_obey_is_made_harmless(log: Path) -> None:
     evil = "\x1b[2J\u202e\x9b\nanna"
     write(log, line(9, people=[{"id": "1", "userName": evil}], note=evil), number=2)
