@@ -98,7 +98,8 @@ class Report:
     since: str = BEGINNING
     until: str = END
     leavers: Leavers = field(default_factory=Leavers)
-    totals: Counter[tuple[str, bool]] = field(default_factory=Counter)  # (effect, whether it was done) -> people
+    totals: Counter[str] = field(default_factory=Counter)  # by effect, how often it was done
+    _not_done: dict[tuple[str, ...], tuple[str, int]] = field(default_factory=dict)  # by whom: effect, people
     _refused: dict[tuple[str, str, bool], tuple[int, str, str]] = field(default_factory=dict)
     _under_way: dict[str, Record] = field(default_factory=dict)  # by request: intents without an end so far
     most_late: int = 65_536  # requests with an outcome that was told late; of more, the oldest are told twice
@@ -152,12 +153,31 @@ class Report:
     def _told(self, record: Record, changes: list[Change], event: str) -> Iterator[Access | Unsettled]:
         outcome = text_of(record, "outcome")
         for change in changes:
-            self.totals[(change.effect.value, outcome == "executed")] += change.whom.count
+            self._total(record, change, is_done=outcome == "executed")
             yield Access(record, change)
         if event == "interrupted":
             yield Unsettled(record, "the gateway ended meanwhile")
         elif outcome == "unknown":
             yield Unsettled(record, "the application may have done it or not")
+
+    def _total(self, record: Record, change: Change, *, is_done: bool) -> None:
+        """Of what is not done people are counted, not attempts, and nobody for whom it is done by a later one."""
+        who, effect = change.whom, change.effect.value
+        name = who.id or folded(who.user_name or who.external_id) or text_of(record, "resource")
+        key = (tenant_of(record), effect, change.group, name)
+        if is_done:
+            self.totals[effect] += who.count
+            self._not_done.pop(key, None)
+        else:
+            _, before = self._not_done.get(key, ("", 0))
+            self._not_done[key] = (effect, max(before, who.count))
+
+    def not_done(self) -> Counter[str]:
+        """By effect, for how many people it was asked for within the period and is not known to be done."""
+        people: Counter[str] = Counter()
+        for effect, count in self._not_done.values():
+            people[effect] += count
+        return people
 
     def _count(self, record: Record, time: str) -> None:
         results = results_of(record)

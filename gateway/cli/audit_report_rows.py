@@ -202,11 +202,11 @@ _MOMENTS = frozenset({"time", "received", "done", "first", "last"})
 _HEADS = {"seconds": "AFTER"}
 
 
-def _counted(totals: Mapping[tuple[str, bool], int], *, takes: bool) -> str:
+def _counted(totals: Mapping[str, int], *, takes: bool) -> str:
     parts = [
         f"{count} {effect.value}"
         for effect in Effect
-        if effect.takes is takes and (count := totals.get((effect.value, True), 0))
+        if effect.takes is takes and (count := totals.get(effect.value, 0))
     ]
     return ", ".join(parts) or "nothing"
 
@@ -224,13 +224,11 @@ def _span(seconds: float) -> str:
 
 def json_totals(report: Report, directories: Sequence[str]) -> dict[str, object]:
     """The last line of the report for machines."""
-    done = {effect: count for (effect, is_done), count in sorted(report.totals.items()) if is_done}
-    not_done = {effect: count for (effect, is_done), count in sorted(report.totals.items()) if not is_done}
     return {
         "section": "totals",
         "since": report.since or None,
         "until": None if report.until > "9999" else report.until,
         "logs": list(directories),
-        "executed": done,
-        "asked_for_and_not_known_to_be_done": not_done,
+        "executed": dict(sorted(report.totals.items())),
+        "asked_for_and_not_known_to_be_done": dict(sorted(report.not_done().items())),
     }

@@ -201,7 +201,28 @@ def test_of_access_each_line_with_an_end_is_told_and_counted() -> None:
     found = [item for record in records for item in report.take(record) if isinstance(item, Access)]
 
     assert [item.record["request"] for item in found] == ["r1", "r2"]
-    assert report.totals == {("activated", True): 1, ("deactivated", False): 1}
+    assert report.totals == {"activated": 1}
+    assert report.not_done() == {"deactivated": 1}
+
+
+def test_of_what_is_not_done_people_are_counted_and_not_attempts() -> None:
+    report = Report()
+    created: dict[str, Any] = {"resource": "/Users", "people": [{"userName": "Anna"}]}
+    more: dict[str, Any] = {"people": [{"id": "1"}], "people_total": 4}
+    for record in (
+        *(line(minute, **PUT_OFF) for minute in range(10)),
+        line(11, who="2", **PUT_OFF),
+        line(12, who="3", **PUT_OFF),
+        line(13, who="3", **EXECUTED),
+        line(14, "user.create", outcome="not-executed", status=409, **created),
+        line(15, "user.create", outcome="not-executed", status=409, **created | {"people": [{"userName": "anna"}]}),
+        line(16, "group.members.add", **PUT_OFF | more),
+        line(17, "group.members.add", **PUT_OFF | more),
+    ):
+        list(report.take(record))
+
+    assert report.totals == {"deactivated": 1}
+    assert report.not_done() == {"deactivated": 2, "created": 1, "added to group": 4}
 
 
 def test_of_two_outcomes_of_one_request_the_later_counts_alone() -> None:
@@ -216,7 +237,7 @@ def test_of_two_outcomes_of_one_request_the_later_counts_alone() -> None:
     assert [item.record for item in found if isinstance(item, Access)] == [late]
     assert [item.attempts for item in found if isinstance(item, Leaving)] == [1]
     assert not [item for item in found if isinstance(item, Refused)]
-    assert report.totals == {("deactivated", True): 1}
+    assert report.totals == {"deactivated": 1}
 
 
 def test_an_outcome_that_is_told_after_the_period_does_not_take_the_older_ones_place() -> None:
