@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from gateway.audit.queries import written
+from gateway.audit.queries import BEGINNING, END, written
 from gateway.cli.holds import printable
 from gateway.cli.moments import read_past
 from gateway.journal.index import Index, IndexUnusable
@@ -38,9 +38,20 @@ def moment(text: str | None, option: str, default: str) -> str:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
+def period(since: str | None, until: str | None) -> tuple[str, str]:
+    """Between which moments, as the log writes them."""
+    return moment(since, "--since", BEGINNING), moment(until, "--until", END)
+
+
 def once(directories: Iterable[Path]) -> list[Path]:
     """Without those that are the same as one before, whose lines would show twice."""
     return list({directory.resolve(): directory for directory in reversed(list(directories))}.values())[::-1]
+
+
+def say(text: str) -> None:
+    """A page, as far as the terminal has signs for it."""
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding), nl=False)
 
 
 def complain(text: str) -> None:

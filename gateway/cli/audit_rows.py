@@ -36,6 +36,22 @@ def without_answered_intents(newest_first: Iterable[Found]) -> Iterator[Found]:
         yield found
 
 
+def beginnings_page(logs: Iterable[Log], since: str) -> list[str]:
+    """Which logs begin later than what is asked for, for they were cut."""
+    found = [(log.directory, first) for log in logs if (first := log.first()) is not None]
+    return [
+        f"{directory} begins with line {number_of(first, 'seq')}, {moment_of(first)}: what was before is not in it."
+        for directory, first in found
+        if number_of(first, "seq") > 1 and since < time_of(first)
+    ]
+
+
+def nobody_named(tenant: str, tenants: Iterable[str], there_are: str) -> str:
+    """That it may be a slip."""
+    others = ", ".join(sorted(filter(None, tenants))) or "none"
+    return f"No line names the tenant {tenant}; {there_are} {others}."
+
+
 def copies_page(logs: Iterable[Log]) -> list[str]:
     """Which logs repeat others; to be asked when all was read."""
     return [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from gateway.audit.people import Person
-from gateway.audit.queries import BEGINNING, END, OPERATIONS, RESULTS, Query, unknown_operations
+from gateway.audit.people import Person, tenant_of
+from gateway.audit.queries import OPERATIONS, RESULTS, Query, unknown_operations
 from gateway.audit.records import harmless
 from gateway.cli.audit_logs import (
     DIRECTORIES,
@@ -20,15 +20,24 @@ from gateway.cli.audit_logs import (
     TENANT,
     UNTIL,
     complain,
-    moment,
     once,
     opened,
+    period,
     said,
+    say,
 )
-from gateway.cli.audit_rows import copies_page, names_page, table, without_answered_intents
+from gateway.cli.audit_rows import (
+    beginnings_page,
+    copies_page,
+    names_page,
+    nobody_named,
+    table,
+    without_answered_intents,
+)
 from gateway.journal.search import Found, Log, find_person, search
 
 DEFAULT_LIMIT = 100
+_NEWEST_LINES = 1000  # to see which tenants there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +102,14 @@ def command(  # noqa: PLR0913 - one argument an option
     logs = once(directories)
     if file and (no_index or len(logs) > 1):
         raise click.UsageError("--index goes with one DIR, and without --no-index")
+    first, end = period(since, until)
     query = Query(
         tenant=tenant,
         operations=_operations(operations),
         results=frozenset(results),
         request=request,
-        since=moment(since, "--since", BEGINNING),
-        until=moment(until, "--until", END),
+        since=first,
+        until=end,
     )
     try:
         with opened(logs, file=file, with_index=not no_index) as there:
@@ -124,12 +134,15 @@ def _answer(logs: Sequence[Log], query: Query, wish: _Wish) -> None:
         person = Person(wish.person) if wish.exact else find_person(logs, wish.person, query.tenant)
         query = replace(query, person=person)
         for line in names_page(person):
-            click.echo(line, err=wish.as_json)
+            if wish.as_json:
+                complain(line)
+            else:
+                say(f"{line}\n")
     if wish.as_json:
         _print_lines(logs, query, wish.limit or None)
     else:
         _print_table(logs, query, DEFAULT_LIMIT if wish.limit is None else wish.limit or None)
-    for line in copies_page(logs):
+    for line in (*beginnings_page(logs, query.since), *copies_page(logs)):
         complain(line)
     unreadable = sum(log.unreadable_lines for log in logs)
     if unreadable:
@@ -156,11 +169,19 @@ def _print_line(found: Found) -> None:
 def _print_table(logs: Sequence[Log], query: Query, limit: int | None) -> None:
     newest, is_all = _newest(without_answered_intents(search(logs, query, backwards=True)), limit)
     if not newest:
-        click.echo("Nothing in the log answers to that.")
+        say("Nothing in the log answers to that.\n")
+        _hint(logs, query)
         return
-    click.echo(table(newest, with_directory=len(logs) > 1))
+    say(table(newest, with_directory=len(logs) > 1) + "\n")
     if not is_all and limit is not None:
         complain(_more(limit))
+
+
+def _hint(logs: Sequence[Log], query: Query) -> None:
+    """What may be a slip."""
+    if query.tenant is not None and next(search(logs, Query(tenant=query.tenant)), None) is None:
+        newest = islice(search(logs, Query(), backwards=True), _NEWEST_LINES)
+        complain(nobody_named(query.tenant, {tenant_of(found.record) for found in newest}, "the newest lines name"))
 
 
 def _newest(found: Iterator[Found], limit: int | None) -> tuple[list[Found], bool]:

@@ -52,6 +52,15 @@ class Log:
                 self._do_without(error)
         return self._met_unreadable
 
+    def first(self) -> Record | None:
+        """The first line that can be read.
+
+        Raises:
+            OSError: the log cannot be read.
+        """
+        lines = (line for stretch in stretches_of(self.directory) for line in read_lines(stretch))
+        return next((record for record in map(read_record, lines) if record is not None), None)
+
     def answers(self, query: Query, *, backwards: bool) -> Iterator[Found]:
         """The lines that answer a query.
 

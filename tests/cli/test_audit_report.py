@@ -5,6 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +177,70 @@ def test_a_copy_of_a_log_counts_once_and_is_said(log: Path, tmp_path: Path) -> N
     assert rows(log, copy) == rows(copy, log) == rows(log)
     assert f"{len(lines) - 1} lines of {copy} stand in another of these logs too" in report(log, copy).stderr
     assert "stand in another" not in report(log).stderr
+
+
+def test_a_log_without_its_beginning_says_so(log: Path) -> None:
+    write(log, line(7), line(8))
+    begins = f"{log} begins with line 7, {local('2026-01-15T09:07:00.000000Z')}: what was before is not in it."
+
+    assert begins in report(log).stdout
+    assert begins in report(log, "--csv").stderr
+    assert begins in report(log, "--json", "--since", "2026-01-15T09:06Z").stderr
+    assert begins not in report(log, "--since", "2026-01-15T09:08Z").output
+
+
+def test_a_tenant_whom_no_line_names_is_said(log: Path) -> None:
+    assert "No line names the tenant nope; there are jira." in report(log, "--tenant", "nope").stdout
+    assert "No line names" in report(log, "--tenant", "nope", "--csv").stderr
+    assert "No line names" not in report(log, "--tenant", "jira").output
+
+
+@pytest.mark.parametrize("how", [[], ["--csv"], ["--json"]])
+def test_what_the_locale_has_no_sign_for_stops_nothing(tmp_path: Path, how: list[str]) -> None:
+    write(tmp_path / "log", line(1, people=[{"id": "1", "userName": "\u0141ukasz"}]), line(2))
+    ran = run_report(tmp_path / "log", *how, PYTHONIOENCODING="latin-1")
+
+    assert ran.returncode == 0, ran.stderr
+    told = ran.stdout.decode("latin-1" if how == [] else "utf-8")
+    assert {"": "?ukasz", "--csv": "\u0141ukasz", "--json": "\\u0141ukasz"}["".join(how)] in told
+
+
+@pytest.mark.parametrize("how", [[], ["--csv"], ["--json"]])
+def test_a_bar_shares_no_line_with_what_is_told(log: Path, how: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        run_report(log, *how, stdout=theirs, stderr=theirs)
+        os.set_blocking(ours, False)
+        shown = b"".join(iter(partial(_read, ours), b"")).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    bar, rows_of_it = shown.split("100%")[-2:]
+
+    assert "reading" in bar
+    assert not set(rows_of_it.splitlines()[0]) - set(" \x1b[?25h")
+    assert ("Access given", "section,time", '{"section"')[["", "--csv", "--json"].index("".join(how))] in rows_of_it
+    assert "section" not in bar
+
+
+def _read(terminal: int) -> bytes:
+    with suppress(BlockingIOError):
+        return os.read(terminal, 1 << 16)
+    return b""
+
+
+def run_report(
+    directory: Path, *words: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE, **environ: str
+) -> subprocess.CompletedProcess[bytes]:
+    """In a process of its own, for its streams are not click's."""
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", "audit", "report", str(directory), *words],
+        stdout=stdout,
+        stderr=stderr,
+        env=os.environ | environ,
+        check=False,
+        timeout=20,
+    )
 
 
 @pytest.mark.parametrize(

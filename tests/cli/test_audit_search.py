@@ -194,6 +194,18 @@ def test_no_log_exits_1_and_leaves_no_index(tmp_path: Path, cache: Path) -> None
     assert not cache.exists()
 
 
+def test_a_log_without_its_beginning_says_so(log: Path) -> None:
+    write(log, line(7), line(8))
+
+    assert f"{log} begins with line 7" in search(log).stderr
+    assert "begins with" not in search(log, "--since", "2026-01-15T09:08Z").stderr
+
+
+def test_a_tenant_whom_no_line_names_is_said(log: Path) -> None:
+    assert "No line names the tenant nope; the newest lines name jira." in search(log, "--tenant", "nope").stderr
+    assert "No line names" not in search(log, "--tenant", "jira", "--person", "nobody").stderr
+
+
 def test_two_logs_are_merged_and_named(log: Path, tmp_path: Path) -> None:
     write(tmp_path / "gw-2", line(3, request="other"))
     ran = search(log, tmp_path / "gw-2", log)
