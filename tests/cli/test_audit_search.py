@@ -100,6 +100,7 @@ def test_refused_requests_about_somebody_are_found_though_they_bear_a_path_alone
         (["--operation", "user.*", "--tenant", "wiki"], []),
         (["--request", "req-2"], ["req-2", "req-2"]),
         (["--since", "2026-01-15T09:04Z", "--until", "2026-01-15T09:06Z"], ["req-4", "req-5"]),
+        (["--since", "2026-01-15 09:05:00 UTC", "--until", "2999-01-01"], ["req-5", "req-6"]),
         (["--limit", "2"], ["req-5", "req-6"]),
         (["--limit", "0", "--tenant", "jira"], ["req-1", "req-2", "req-2", "req-3", "req-4", "req-5", "req-6"]),
     ],
@@ -174,7 +175,9 @@ def test_nothing_found_exits_0_and_says_so(log: Path) -> None:
     [
         (["--operation", "user.remove"], "there are bulk, discovery.get"),
         (["--outcome", "done"], "'executed', 'not-executed', 'unknown', 'refused', 'held', 'interrupted'"),
-        (["--since", "yesterday"], "must be a time such as"),
+        (["--since", "last week"], "must be a time such as"),
+        (["--since", "2026-02-01", "--until", "2026-01-01"], "--until must come after --since"),
+        (["--since", "2999-01-01"], "is to come"),
         (["--person", " "], "give a name or an id"),
         (["--exact"], "--exact needs --person"),
         (["--index", "x", "--no-index"], "without --no-index"),
