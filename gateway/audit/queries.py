@@ -87,7 +87,8 @@ def operation_of(record: Record) -> str:
 def results_of(record: Record) -> tuple[str, ...]:
     """What a line says of an end: some of RESULTS, none for an intent or a notice.
 
-    What was executed is not refused, although the client of an outcome that is told late was told to come back.
+    What was executed is not refused, although the client of an outcome that is told late was told to come back; nor is
+    what the application may have done.
     """
     event, outcome, reason = (text_of(record, key) for key in ("event", "outcome", "reason"))
     if event == "intent":
@@ -97,7 +98,7 @@ def results_of(record: Record) -> tuple[str, ...]:
         found.append("interrupted")
     if reason in HELD_REASONS:
         found.append("held")
-    elif (reason and outcome != "executed") or event in REFUSING_EVENTS:
+    elif (reason and outcome not in ("executed", "unknown")) or event in REFUSING_EVENTS:
         found.append("refused")
     return tuple(found)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from gateway.audit.people import tenant_of
-from gateway.audit.queries import END, Query
+from gateway.audit.queries import END, Query, time_of
 from gateway.audit.reporting import TOLD_LATE, Names, Report
 from gateway.cli.audit_logs import (
     DIRECTORIES,
@@ -111,7 +111,8 @@ class _Reading:
         for log in self.logs:
             log.progress = update
             for _, record in log.look(Wanted(), _LEARNT_FROM):
-                if record is not None:
+                # What was learnt after the period does not change what is told of it.
+                if record is not None and time_of(record) < self.report.until:
                     self.names.learn(record)
                     self.report.foresee(record)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from statistics import median
 from typing import TypeAlias
 
-from gateway.audit.effects import Effect, Whom
+from gateway.audit.effects import Effect, Whom, group_of, people_of, user_of
 from gateway.audit.leavers import SETTLED, Leaving
 from gateway.audit.people import tenant_of
 from gateway.audit.queries import HELD_REASONS, time_of
@@ -28,6 +28,7 @@ COLUMNS = (
     "credential", "address", "request", "result", "status", "reason", "received", "done", "seconds", "attempts", "hold",
     "decision", "count", "first", "last",
 )  # fmt: skip
+_MOST_NAMED = 3  # of a group's write whose end nobody knows
 MOST_ROWS = 100  # of each table, on the page
 
 # SECURITY: what a spreadsheet takes for a formula, also in its full-width form, and behind blanks.
@@ -48,8 +49,8 @@ def cells_of(item: Item, names: Names) -> Cells:
             told: Cells = {"section": "refused", "tenant": item.tenant, "result": kind, "reason": item.reason}
             return told | {"count": item.count, "first": item.first, "last": item.last}
         case Unsettled():
-            told = {"section": "unsettled", "what": item.why, "person": whom(item.record)}
-            return told | _asked(item.record) | {"result": text_of(item.record, "outcome") or "no end"}
+            told = {"section": "unsettled", "what": item.why, **_concerned(item.record, names), **_asked(item.record)}
+            return told | {"time": item.time, "result": text_of(item.record, "outcome") or "no end"}
 
 
 def safe_cell(value: str | float) -> str | float:
@@ -83,6 +84,19 @@ def _person(names: Names, tenant: str, who: Whom) -> Cells:
         "external_id": external_id,
         "people": 1,
     }
+
+
+def _concerned(record: Record, names: Names) -> Cells:
+    """The user, or the group and those who are named with it, of any write."""
+    tenant, operation = tenant_of(record), text_of(record, "operation")
+    if operation.startswith("user."):
+        return _person(names, tenant, user_of(record))
+    if not operation.startswith("group."):
+        return {"person": whom(record)}
+    each = [str(_person(names, tenant, who).get("person", "")) for who in people_of(record)]
+    more = max(number_of(record, "people_total"), len(each)) - _MOST_NAMED
+    people = ", ".join([*each[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+    return {"group": names.group(tenant, group_of(record)), **({"person": people} if people else {})}
 
 
 def _asked(record: Record) -> Cells:
@@ -196,7 +210,7 @@ _TABLES = (
         ("time", "tenant", "what", "group", "person", "credential", "result", "request"),
     ),
     ("refused", "REFUSED AND HELD", ("tenant", "result", "reason", "count", "first", "last")),
-    ("unsettled", "SOMEBODY SHOULD LOOK", ("time", "tenant", "operation", "person", "request", "what")),
+    ("unsettled", "SOMEBODY SHOULD LOOK", ("time", "tenant", "operation", "group", "person", "request", "what")),
 )
 _MOMENTS = frozenset({"time", "received", "done", "first", "last"})
 _HEADS = {"seconds": "AFTER"}

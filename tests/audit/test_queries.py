@@ -42,7 +42,7 @@ LINE: dict[str, Any] = {
         ({"event": "outcome", "outcome": "not-executed", "reason": "guard-held"}, {"not-executed", "held"}),
         ({"event": "outcome", "outcome": "not-executed", "reason": "guard-behind"}, {"not-executed", "held"}),
         ({"event": "outcome", "outcome": "not-executed", "reason": "guard-denied"}, {"not-executed", "refused"}),
-        ({"event": "outcome", "outcome": "unknown", "reason": "upstream-timeout"}, {"unknown", "refused"}),
+        ({"event": "outcome", "outcome": "unknown", "reason": "upstream-timeout"}, {"unknown"}),
         ({"event": "outcome", "outcome": "executed", "reason": "record-unavailable"}, {"executed"}),
         ({"event": "refusal", "outcome": "not-executed", "reason": "credential-unknown"}, {"refused"}),
         ({"event": "unparsed", "reason": "head-malformed"}, {"refused"}),

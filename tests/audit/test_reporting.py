@@ -14,6 +14,7 @@ from gateway.audit.tasks import tasks_of
 HELD: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "guard-held", "guard": {"hold": "hold-1"}}
 EXECUTED: dict[str, Any] = {"outcome": "executed", "status": 204}
 ACTIVE: dict[str, Any] = EXECUTED | {"attributes": ["active", "userName"]}
+NEW: dict[str, Any] = {"resource": "/Users", "people": [{"userName": "anna"}]}
 PUT_OFF: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "upstream-unreachable"}
 
 
@@ -286,11 +287,42 @@ def test_refusals_are_counted_by_tenant_and_reason() -> None:
         ([line(1, event="intent"), line(1, **EXECUTED)], []),
         ([line(1, event="intent"), line(1, event="interrupted", outcome="unknown")], ["r1"]),
         ([line(1, "group.rename", outcome="unknown")], ["r1"]),
+        ([line(1, outcome="unknown"), line(2, **EXECUTED)], []),
+        ([line(1, outcome="unknown"), line(2, "user.replace", guard={"loss": "deactivated"}, **EXECUTED)], []),
+        ([line(1, event="intent"), line(2, event="intent"), line(2, **EXECUTED)], []),
+        ([line(1, outcome="unknown"), line(2, outcome="unknown")], ["r1", "r2"]),
+        ([line(1, outcome="unknown"), line(2, **PUT_OFF)], ["r1"]),
+        ([line(1, outcome="unknown"), line(2, who="2", **EXECUTED)], ["r1"]),
+        ([line(1, outcome="unknown"), line(2, "user.activate", **EXECUTED)], ["r1"]),
+        ([line(2, **EXECUTED), line(1, outcome="unknown")], ["r1"]),
+        ([line(1, "user.patch", outcome="unknown"), line(2, "user.patch", **EXECUTED)], []),
+        (
+            [
+                line(1, "user.create", "", event="intent", **NEW),
+                line(1, "user.create", "", outcome="unknown", **NEW),
+                line(2, "user.create", "", event="intent", **NEW),
+                line(2, "user.create", "", **EXECUTED | NEW | {"people": [{"id": "7", "userName": "anna"}]}),
+            ],
+            [],
+        ),
     ],
 )
 def test_writes_of_whose_end_nobody_knows_are_told_once(records: list[dict[str, Any]], requests: list[str]) -> None:
     found = [item for item in told(*records) if isinstance(item, Unsettled)]
     assert [item.record["request"] for item in found] == requests
+
+
+def test_an_interrupted_write_is_told_with_the_moment_at_which_it_was_asked_for() -> None:
+    records = [line(1, event="intent"), line(50, request="r1", event="interrupted", outcome="unknown")]
+    [found] = [item for item in told(*records, since=9) if isinstance(item, Unsettled)]
+
+    assert found.time == at(1)
+
+
+def test_what_may_have_been_done_is_not_refused() -> None:
+    assert not [
+        item for item in told(line(1, outcome="unknown", reason="upstream-broken")) if isinstance(item, Refused)
+    ]
 
 
 def test_names_are_known_wherever_in_the_log_they_stand() -> None:

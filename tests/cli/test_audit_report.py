@@ -179,6 +179,37 @@ def test_a_copy_of_a_log_counts_once_and_is_said(log: Path, tmp_path: Path) -> N
     assert "stand in another" not in report(log).stderr
 
 
+def test_of_whom_somebody_should_look_after_the_names_are_told(tmp_path: Path) -> None:
+    crew = line(
+        3, operation="group.patch", resource="/Groups/g", resource_name="crew", people=[{"id": "1"}, {"id": "2"}]
+    )
+    write(
+        tmp_path / "log",
+        line(1, operation="user.replace", people=[ANNA], resource_name="anna@example.com"),
+        line(2, operation="user.patch", outcome="unknown"),
+        crew | {"outcome": "unknown"},
+    )
+    user, group = (row for row in rows(tmp_path / "log") if row["section"] == "unsettled")
+    page = report(tmp_path / "log").stdout.partition("SOMEBODY SHOULD LOOK")[2]
+
+    assert (user["person"], user["id"], user["what"]) == (
+        "anna@example.com",
+        "1",
+        "the application may have done it or not",
+    )
+    assert (group["group"], group["person"]) == ("crew", "anna@example.com, 2")
+    assert "anna@example.com" in page
+
+
+def test_what_was_learnt_after_the_period_does_not_change_what_is_told_of_it(log: Path) -> None:
+    before = rows(log, "--until", "2026-01-15T09:35Z")
+    assert {row["person"] for row in before if row["section"] == "leavers"} == {"1", "2"}
+    with (log / "audit-000001.jsonl").open("a") as file:
+        file.write(json.dumps(line(55, people=[{"id": "2", "userName": "bo"}], resource="/Users/2")) + "\n")
+
+    assert rows(log, "--until", "2026-01-15T09:35Z") == before
+
+
 def test_a_log_without_its_beginning_says_so(log: Path) -> None:
     write(log, line(7), line(8))
     begins = f"{log} begins with line 7, {local('2026-01-15T09:07:00.000000Z')}: what was before is not in it."

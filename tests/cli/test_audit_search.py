@@ -95,6 +95,7 @@ def test_refused_requests_about_somebody_are_found_though_they_bear_a_path_alone
         (["--person", "anna@example.com", "--exact"], ["req-1"]),
         (["--person", "nobody"], []),
         (["--outcome", "refused"], ["req-5"]),
+        (["--outcome", "unknown"], ["req-6"]),
         (["--outcome", "interrupted", "--outcome", "held"], ["req-4", "req-6"]),
         (["--operation", "user.replace"], ["req-1"]),
         (["--operation", "user.*", "--tenant", "wiki"], []),

@@ -143,7 +143,7 @@ def naive_search(
         reason = record.get("reason", "") if record["event"] != "intent" else ""
         if reason == "guard-held":
             end.add("held")
-        elif (reason and record.get("outcome") != "executed") or record["event"] == "refusal":
+        elif (reason and record.get("outcome") not in ("executed", "unknown")) or record["event"] == "refusal":
             end.add("refused")
         return (
             (person is None or is_same)
