@@ -21,7 +21,7 @@ from gateway.journal.verifying import segments_of
 
 EXIT_UNREADABLE = 1
 DIRECTORIES = click.argument(
-    "directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False)
+    "directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False)
 )
 SINCE = click.option("--since", help="From then on: a time, today, yesterday, or how long ago: 24h, 7d.")
 UNTIL = click.option("--until", help="Before then: a time, which may be to come, or how long ago.")

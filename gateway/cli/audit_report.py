@@ -63,7 +63,7 @@ def command(
     refused    what was turned away or held, counted by tenant and reason
     unsettled  writes of whose end nobody knows: somebody should look
 
-    Exits with 0, or with 1 when a log cannot be read.
+    Exits with 0, with 1 when a log cannot be read, or with 2 when called wrongly.
     """
     if as_csv and as_json:
         raise click.UsageError("--csv and --json do not go together")

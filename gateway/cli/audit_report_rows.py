@@ -156,7 +156,9 @@ class Page:
             cells = cells | {"decision": _last_decision(item)}
         table, result = str(cells["section"]), str(cells["result"])
         if table == "access" and result not in ("executed", "unknown"):
-            return  # nothing happened: leavers and refusals tell of it
+            if "reason" in cells or (isinstance(item, Access) and item.change.effect.takes):
+                return  # nothing happened: leavers and refusals tell of it
+            table = "declined"
         if table == "refused":
             self.counts[result] += int(cells["count"])
         if table == "leavers":
@@ -204,11 +206,8 @@ _ACCESS = ("time", "tenant", "what", "group", "person", "credential", "result", 
 _TABLES = (
     ("open", "ASKED FOR AND NOT DONE", _LEAVER),
     ("leavers", "LEAVERS", _LEAVER),
-    (
-        "access",
-        "ACCESS GIVEN AND TAKEN",
-        ("time", "tenant", "what", "group", "person", "credential", "result", "request"),
-    ),
+    ("access", "ACCESS GIVEN AND TAKEN", _ACCESS),
+    ("declined", "REFUSED BY THE APPLICATION", ("time", "tenant", "what", "group", "person", "status", "request")),
     ("refused", "REFUSED AND HELD", ("tenant", "result", "reason", "count", "first", "last")),
     ("unsettled", "SOMEBODY SHOULD LOOK", ("time", "tenant", "operation", "group", "person", "request", "what")),
 )

@@ -93,7 +93,7 @@ def command(  # noqa: PLR0913 - one argument an option
     ended meanwhile. The table has one row a request, --json has both lines of a write.
 
     The first search makes an index in your cache directory, the next ones go on with it. Exits with 0, also when
-    nothing is found, or with 1 when a log cannot be read.
+    nothing is found, with 1 when a log cannot be read, or with 2 when called wrongly.
     """
     if person is not None and not person.strip():
         raise click.BadParameter("give a name or an id", param_hint="--person")

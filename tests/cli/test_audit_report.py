@@ -210,6 +210,22 @@ def test_what_was_learnt_after_the_period_does_not_change_what_is_told_of_it(log
     assert rows(log, "--until", "2026-01-15T09:35Z") == before
 
 
+def test_what_the_application_refused_is_shown(tmp_path: Path) -> None:
+    created: dict[str, Any] = {"operation": "user.create", "resource": "/Users", "people": [{"userName": "anna"}]}
+    refused: dict[str, Any] = {"status": 409, "outcome": "not-executed"}
+    write(
+        tmp_path / "log",
+        line(1, **created, **refused),
+        line(2, **refused),  # a deactivation: a leaver that is not done
+        line(3, **created, status=503, outcome="not-executed", reason="upstream-unreachable"),
+    )
+    *_, table = report(tmp_path / "log").stdout.partition("REFUSED BY THE APPLICATION\n")
+    _, row, end = table.split("\n")[:3]
+
+    assert row.split()[3:] == ["jira", "created", "anna", "409", "req-1"]
+    assert end == ""
+
+
 def test_a_log_without_its_beginning_says_so(log: Path) -> None:
     write(log, line(7), line(8))
     begins = f"{log} begins with line 7, {local('2026-01-15T09:07:00.000000Z')}: what was before is not in it."
@@ -315,9 +331,12 @@ def test_what_a_terminal_or_a_spreadsheet_would_obey_is_made_harmless(tmp_path: 
 
 
 def test_no_log_exits_1(tmp_path: Path) -> None:
-    ran = CliRunner().invoke(command, ["report", str(tmp_path)])
+    file = tmp_path / "file"
+    file.touch()
+    for directory, why in ((tmp_path, "there is no audit log"), (file, "Not a directory"), (tmp_path / "x", "No such")):
+        ran = CliRunner().invoke(command, ["report", str(directory)])
 
-    assert (ran.exit_code, "there is no audit log" in ran.stderr) == (1, True)
+        assert (ran.exit_code, why in ran.stderr) == (1, True), ran.stderr
 
 
 def test_lines_that_cannot_be_read_are_said(log: Path) -> None:

@@ -191,6 +191,13 @@ def test_a_slip_is_a_usage_error_that_says_what_there_is(log: Path, words: list[
     assert says in ran.stderr
 
 
+def test_a_file_is_no_log(tmp_path: Path, cache: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    assert (search(file).exit_code, search(file, "--no-index").exit_code) == (1, 1)
+
+
 def test_no_log_exits_1_and_leaves_no_index(tmp_path: Path, cache: Path) -> None:
     ran = search(tmp_path)
 
