@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeAlias
+from unicodedata import combining, east_asian_width
 
 from gateway.audit.people import EXTERNAL_ID, ID, USER_NAME, Person, details_of, ids_that_differ, tenant_of
 from gateway.audit.queries import HELD_REASONS, operation_of, requests_of, time_of
@@ -17,7 +18,9 @@ Row: TypeAlias = tuple[str, ...]
 
 _HEAD = ("TIME", "TENANT", "OPERATION", "RESULT", "TOOK", "WHOM", "REQUEST")
 _SHOWN_PEOPLE = 3
-_LONGEST_CELL = 80
+_EARLIEST_MOMENT = 1e9  # of a notice, in Unix seconds: other numbers are less
+_LONGEST_CELL = 48  # or one long name makes every row long
+_LONGEST_CELLS = {"LOG": 4096, "OPERATION": 80, "RESULT": 64, "WHOM": 80, "WHAT": 80}
 _KINDS = ((USER_NAME, "userName"), (ID, "id"), (EXTERNAL_ID, "externalId"))
 
 
@@ -70,16 +73,34 @@ def table(found: Sequence[Found], *, with_directory: bool) -> str:
 
 def aligned(head: Row, rows: Iterable[Row], whole: str = "") -> str:
     """A table of cells that are made fit for a terminal here, and cut, but for those of the column `whole`."""
-    cuts = [str if column == whole else _cut for column in head]
-    safe = [head, *(tuple(cut(printable(cell)) for cut, cell in zip(cuts, row, strict=True)) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+    safe = [
+        head,
+        *(tuple(_fit(printable(cell), column, whole) for column, cell in zip(head, row, strict=True)) for row in rows),
+    ]
+    widths = [max(map(_width, column)) for column in zip(*safe, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in safe
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in safe
     )
 
 
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= _LONGEST_CELL else cell[: _LONGEST_CELL - 3] + "..."
+def _fit(cell: str, column: str, whole: str) -> str:
+    """As much of a cell as its column has room for, at the end of a word where there is one."""
+    longest = _LONGEST_CELLS.get(column, _LONGEST_CELL)
+    if column == whole or _width(cell) <= longest:
+        return cell
+    short = cell[: longest - 3]
+    while _width(short) > longest - 3:
+        short = short[:-1]
+    words = short.rpartition(" ")[0].rstrip(",;: ")
+    return (words if len(words) > len(short) // 2 else short) + "..."
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal it takes: signs of the Far East two, accents that are put over others none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def row_of(record: Record) -> Row:
@@ -146,7 +167,7 @@ def seconds_of(record: Record) -> float | None:
 def whom(record: Record) -> str:
     """The group and the people whom a line concerns, by the best names it has."""
     if text_of(record, "event") == "notice":
-        return "; ".join(f"{key} {value}" for key, value in details_of(record).items() if _tells(key, value))
+        return "; ".join(f"{key} {_told(value)}" for key, value in details_of(record).items() if _tells(key, value))
     names = _people(record)
     resource = text_of(record, "resource_name") or text_of(record, "resource")
     if text_of(record, "operation").startswith("group.") or not names:
@@ -156,6 +177,15 @@ def whom(record: Record) -> str:
 
 def _tells(key: str, value: object) -> bool:
     return key not in ("tenant", "request", "uid") and value not in (None, "", [])
+
+
+def _told(value: object) -> str:
+    """A list as one reads it, and a moment in this machine's zone, as all others on the page."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, float) and value > _EARLIEST_MOMENT:
+        return shown(value)
+    return (isinstance(value, str) and "T" in value and local(value)) or str(value)
 
 
 def _people(record: Record) -> list[str]:
