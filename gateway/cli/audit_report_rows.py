@@ -92,7 +92,7 @@ def _concerned(record: Record, names: Names) -> Cells:
     if operation.startswith("user."):
         return _person(names, tenant, user_of(record))
     if not operation.startswith("group."):
-        return {"person": whom(record)}
+        return {"person": whom(record, names)}
     each = [str(_person(names, tenant, who).get("person", "")) for who in people_of(record)]
     more = max(number_of(record, "people_total"), len(each)) - _MOST_NAMED
     people = ", ".join([*each[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import TypeAlias
 from unicodedata import combining, east_asian_width
 
+from gateway.audit.effects import Whom, group_of, people_of, user_of
 from gateway.audit.people import EXTERNAL_ID, ID, USER_NAME, Person, details_of, ids_that_differ, tenant_of
 from gateway.audit.queries import HELD_REASONS, operation_of, requests_of, time_of
 from gateway.audit.records import Record, number_of, text_of
+from gateway.audit.reporting import Names
 from gateway.cli.holds import printable
 from gateway.cli.moments import shown
 from gateway.journal.search import Found, Log
@@ -65,9 +67,15 @@ def copies_page(logs: Iterable[Log]) -> list[str]:
     ]
 
 
-def table(found: Sequence[Found], *, with_directory: bool) -> str:
-    """One line below the other, in their order."""
-    rows = [((str(one.directory),) if with_directory else ()) + row_of(one.record) for one in found]
+def table(found: Sequence[Found], person: Person | None = None, *, with_directory: bool) -> str:
+    """One line below the other, in their order; by the names that these lines, or a person's, give to ids."""
+    names = Names()
+    for tenant, of_kind in person.names().items() if person else ():
+        if len(ids := of_kind.get(ID, ())) == 1:  # of several nobody knows whose the names are
+            names.of_id[(tenant, ids[0])] = (of_kind.get(USER_NAME, ()), "")
+    for one in found:
+        names.learn(one.record)
+    rows = [((str(one.directory),) if with_directory else ()) + row_of(one.record, names) for one in found]
     return aligned((("LOG",) if with_directory else ()) + _HEAD, rows)
 
 
@@ -103,10 +111,10 @@ def _width(text: str) -> int:
     return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
-def row_of(record: Record) -> Row:
+def row_of(record: Record, names: Names) -> Row:
     """What a line says, to be made fit for a terminal."""
-    request = next(iter(requests_of(record)), "")
-    return (moment_of(record), tenant_of(record), _what(record), _result(record), _took(record), whom(record), request)
+    request, concerned = next(iter(requests_of(record)), ""), whom(record, names)
+    return (moment_of(record), tenant_of(record), _what(record), _result(record), _took(record), concerned, request)
 
 
 def moment_of(record: Record) -> str:
@@ -135,6 +143,8 @@ def _result(record: Record) -> str:
         return "about to leave"
     if event == "interrupted":
         return "interrupted: nobody knows whether it was done"
+    if event == "connection":
+        return f"failed: {text_of(record, 'failure')}"
     if event == "suppressed":
         return f"refused {number_of(record, 'count')} times"
     outcome = text_of(record, "outcome")
@@ -164,12 +174,12 @@ def seconds_of(record: Record) -> float | None:
     return float(sum(value for value in stages.values() if isinstance(value, int | float)))
 
 
-def whom(record: Record) -> str:
+def whom(record: Record, known: Names) -> str:
     """The group and the people whom a line concerns, by the best names it has."""
     if text_of(record, "event") == "notice":
         return "; ".join(f"{key} {_told(value)}" for key, value in details_of(record).items() if _tells(key, value))
-    names = _people(record)
-    resource = text_of(record, "resource_name") or text_of(record, "resource")
+    names = _people(record, known)
+    resource = text_of(record, "resource_name") or _named(record, known)
     if text_of(record, "operation").startswith("group.") or not names:
         names.insert(0, resource or text_of(record, "address"))
     return ", ".join(dict.fromkeys(name for name in names if name))
@@ -188,13 +198,31 @@ def _told(value: object) -> str:
     return (isinstance(value, str) and "T" in value and local(value)) or str(value)
 
 
-def _people(record: Record) -> list[str]:
-    people = record.get("people")
-    each = [person for person in people if isinstance(person, dict)] if isinstance(people, list) else []
-    names = [next((text for kind in (USER_NAME, ID, EXTERNAL_ID) if (text := text_of(who, kind))), "") for who in each]
+def _named(record: Record, known: Names) -> str:
+    """The name of what a line is about, or else its address."""
+    resource, tenant = text_of(record, "resource"), tenant_of(record)
+    if resource.startswith("/Groups/"):
+        identifier = group_of(record)
+        name = known.group(tenant, identifier)
+    elif resource.startswith("/Users/"):
+        who = user_of(record)
+        identifier, name = who.id, best_name(tenant, who, known)
+    else:
+        return resource
+    return resource if name == identifier else name
+
+
+def _people(record: Record, known: Names) -> list[str]:
+    names = [best_name(tenant_of(record), who, known) for who in people_of(record)]
     total = max(number_of(record, "people_total"), len(names))
     shown_names = names[:_SHOWN_PEOPLE]
     return [*shown_names, f"{total - len(shown_names)} more"] if total > len(shown_names) else shown_names
+
+
+def best_name(tenant: str, who: Whom, known: Names) -> str:
+    """The userName that somebody had last, or else an id."""
+    identifier, user_names, external_id = known.known(tenant, who)
+    return who.user_name or (user_names[-1] if user_names else identifier or external_id)
 
 
 def names_page(person: Person) -> list[str]:

@@ -172,13 +172,16 @@ def _print_table(logs: Sequence[Log], query: Query, limit: int | None) -> None:
         say("Nothing in the log answers to that.\n")
         _hint(logs, query)
         return
-    say(table(newest, with_directory=len(logs) > 1) + "\n")
+    say(table(newest, query.person, with_directory=len(logs) > 1) + "\n")
     if not is_all and limit is not None:
         complain(_more(limit))
 
 
 def _hint(logs: Sequence[Log], query: Query) -> None:
     """What may be a slip."""
+    person = query.person
+    if person is not None and next(search(logs, Query(person=person)), None) is None:
+        complain(f"No line bears the name {person.asked}: --person takes whole names and ids, not parts of them.")
     if query.tenant is not None and next(search(logs, Query(tenant=query.tenant)), None) is None:
         newest = islice(search(logs, Query(), backwards=True), _NEWEST_LINES)
         complain(nobody_named(query.tenant, {tenant_of(found.record) for found in newest}, "the newest lines name"))

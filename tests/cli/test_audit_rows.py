@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.audit.reporting import Names
 from gateway.cli.audit_rows import aligned, local, row_of
 
 
@@ -35,10 +36,14 @@ def test_wide_signs_and_accents_do_not_shift_columns() -> None:
     assert [row.index(sign) for row, sign in zip(rows[1:], "xyz", strict=True)] == [7, 9, 8]
 
 
+def test_a_connection_says_why_it_came_to_nothing() -> None:
+    assert row_of({"event": "connection", "failure": "plain-http"}, Names())[3] == "failed: plain-http"
+
+
 def test_moments_of_a_notice_are_in_the_zone_of_the_others() -> None:
     details: dict[str, Any] = {"hold": "hold-1", "until": 1_800_000_000.5, "tasks": ["a", "b"], "counted": 21}
     details["expires"] = "2027-01-15T09:00:00Z"
-    whom = row_of({"event": "notice", "notice": "guard-decision", "details": details})[5]
+    whom = row_of({"event": "notice", "notice": "guard-decision", "details": details}, Names())[5]
 
     assert f"until {local('2027-01-15T08:00:00Z')}; tasks a, b; counted 21" in whom
     assert f"expires {local('2027-01-15T09:00:00Z')}" in whom

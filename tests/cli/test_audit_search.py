@@ -130,6 +130,26 @@ def test_the_table_has_a_row_a_request_and_says_who_was_taken_for_one_person(log
     assert "interrupted: nobody knows" in ran.stdout
 
 
+def test_the_table_tells_names_that_the_log_gives_to_ids(log: Path) -> None:
+    write(
+        log,
+        line(7, operation="group.create", resource="/Groups", resource_id="g", resource_name="crew", people=None),
+        line(8, operation="group.members.add", resource="/Groups/g"),
+        line(9, operation="user.get", people=None),
+        number=2,
+    )
+    table = search(log, "--since", "2026-01-15T09:06Z").stdout
+    _, head, *of_anna = search(log, "--person", "00u1", "--since", "2026-01-15T09:06Z").stdout.splitlines()
+    whom = slice(head.index("WHOM"), head.index("REQUEST"))
+
+    assert "crew, 1" in table, "her name is on none of these lines"
+    assert [row[whom].strip() for row in of_anna] == [
+        "anna@example.com",
+        "/Groups/g, anna@example.com",
+        "anna@example.com",
+    ]
+
+
 def executed_and_told_late(directory: Path) -> Path:
     """A request whose outcome stands there twice: the disk was slow, and the client was told to come back."""
     late: dict[str, Any] = {"status": 429, "reason": "record-unavailable"}
@@ -215,6 +235,11 @@ def test_a_log_without_its_beginning_says_so(log: Path) -> None:
 def test_a_tenant_whom_no_line_names_is_said(log: Path) -> None:
     assert "No line names the tenant nope; the newest lines name jira." in search(log, "--tenant", "nope").stderr
     assert "No line names" not in search(log, "--tenant", "jira", "--person", "nobody").stderr
+
+
+def test_who_gives_a_part_of_a_name_is_told_that_names_are_whole(log: Path) -> None:
+    assert "No line bears the name anna: --person takes whole names" in search(log, "--person", "anna").stderr
+    assert "No line bears" not in search(log, "--person", "00u1", "--outcome", "unknown", "--tenant", "x").stderr
 
 
 def test_two_logs_are_merged_and_named(log: Path, tmp_path: Path) -> None:
