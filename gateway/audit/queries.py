@@ -29,13 +29,15 @@ REFUSING_EVENTS = ("refusal", "unparsed", "suppressed")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Every part that is given must hold; of several operations or results, one."""
+    """Every part that is given must hold; of several operations, results or notices, one."""
 
     person: Person | None = None
     tenant: str | None = None
     operations: tuple[str, ...] = ()  # names, or families as "group.members.*"
     results: frozenset[str] = frozenset()
     request: str | None = None
+    hold: str | None = None
+    notices: frozenset[str] = frozenset()
     since: str = BEGINNING
     until: str = END  # no line of this moment or later
 
@@ -45,6 +47,8 @@ class Query:
             self.since <= time_of(record) < self.until
             and (self.tenant is None or tenant_of(record) == self.tenant)
             and (self.request is None or self.request in requests_of(record))
+            and (self.hold is None or hold_of(record) == self.hold)
+            and (not self.notices or text_of(record, "notice") in self.notices)
             and (not self.operations or not families_on(record).isdisjoint(self.operations))
             and (not self.results or not self.results.isdisjoint(results_of(record)))
             and (self.person is None or self.person.is_on(record))
@@ -77,6 +81,12 @@ def requests_of(record: Record) -> tuple[str, ...]:
     if "details" not in record:  # nearly all
         return (own,) if own else ()
     return tuple([request for request in (own, text_of(details_of(record), "request")) if request])
+
+
+def hold_of(record: Record) -> str:
+    """The hold that a line tells of: that of a write, or the one that a notice names."""
+    guard = record.get("guard")
+    return text_of(guard, "hold") if isinstance(guard, dict) else text_of(details_of(record), "hold")
 
 
 def operation_of(record: Record) -> str:

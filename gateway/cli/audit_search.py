@@ -62,6 +62,8 @@ class _Wish:
 @UNTIL
 @click.option("--outcome", "results", multiple=True, type=click.Choice(RESULTS), help="What came of it; several times.")
 @click.option("--request", help="The request's id, as the client's log shows it.")
+@click.option("--hold", help="A hold's id: what it held, and who decided.")
+@click.option("--notice", "notices", multiple=True, help="Such as guard-decision or credential-revoked; several times.")
 @click.option(
     "--limit",
     type=click.IntRange(0),
@@ -81,6 +83,8 @@ def command(  # noqa: PLR0913 - one argument an option
     until: str | None,
     results: tuple[str, ...],
     request: str | None,
+    hold: str | None,
+    notices: tuple[str, ...],
     limit: int | None,
     file: Path | None,
     no_index: bool,
@@ -95,10 +99,7 @@ def command(  # noqa: PLR0913 - one argument an option
     The first search makes an index in your cache directory, the next ones go on with it. Exits with 0, also when
     nothing is found, with 1 when a log cannot be read, or with 2 when called wrongly.
     """
-    if person is not None and not person.strip():
-        raise click.BadParameter("give a name or an id", param_hint="--person")
-    if exact and person is None:
-        raise click.UsageError("--exact needs --person")
+    _check_person(person, exact=exact)
     logs = once(directories)
     if file and (no_index or len(logs) > 1):
         raise click.UsageError("--index goes with one DIR, and without --no-index")
@@ -108,6 +109,8 @@ def command(  # noqa: PLR0913 - one argument an option
         operations=_operations(operations),
         results=frozenset(results),
         request=request,
+        hold=hold,
+        notices=frozenset(notices),
         since=first,
         until=end,
     )
@@ -119,6 +122,13 @@ def command(  # noqa: PLR0913 - one argument an option
     except OSError as error:
         complain(said(error))
         sys.exit(EXIT_UNREADABLE)
+
+
+def _check_person(person: str | None, *, exact: bool) -> None:
+    if person is not None and not person.strip():
+        raise click.BadParameter("give a name or an id", param_hint="--person")
+    if exact and person is None:
+        raise click.UsageError("--exact needs --person")
 
 
 def _operations(asked: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,7 +14,16 @@ from pathlib import Path
 from gateway.audit.people import Person, folded
 from gateway.audit.queries import Query, time_of
 from gateway.audit.records import Record, read_record
-from gateway.journal.blocks import Wanted, operation_term, person_term, request_term, result_term, tenant_term
+from gateway.journal.blocks import (
+    Wanted,
+    hold_term,
+    notice_term,
+    operation_term,
+    person_term,
+    request_term,
+    result_term,
+    tenant_term,
+)
 from gateway.journal.index import Index, IndexUnusable
 from gateway.journal.stretches import Stretch, read_lines, stretches_of
 
@@ -150,6 +159,8 @@ def wanted_by(query: Query) -> Wanted:
     groups = [
         map(person_term, query.person.values if query.person else ()),
         map(request_term, (query.request,) if query.request else ()),
+        map(hold_term, (query.hold,) if query.hold else ()),
+        map(notice_term, query.notices),
         map(tenant_term, (query.tenant,) if query.tenant is not None else ()),
         map(operation_term, query.operations),
         map(result_term, query.results),
@@ -160,6 +171,7 @@ def wanted_by(query: Query) -> Wanted:
 
 def _texts(query: Query) -> frozenset[str] | None:
     """What a line must hold to be worth reading."""
-    if query.request:
-        return frozenset((folded(query.request),))
+    for name in (query.request, query.hold):
+        if name:
+            return frozenset((folded(name),))
     return query.person.values if query.person else None

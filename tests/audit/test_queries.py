@@ -31,6 +31,7 @@ LINE: dict[str, Any] = {
     "operation": "group.members.add",
     "people": [{"id": "1"}],
     "outcome": "executed",
+    "guard": {"hold": "hold-1"},
 }
 
 
@@ -71,6 +72,9 @@ def test_the_words_are_those_that_the_log_is_written_with() -> None:
         (Query(tenant="wiki"), False),
         (Query(request="req-1"), True),
         (Query(request="req-2"), False),
+        (Query(hold="hold-1"), True),
+        (Query(hold="hold-2"), False),
+        (Query(notices=frozenset({"guard-decision"})), False),
         (Query(operations=("group.members.add",)), True),
         (Query(operations=("user.get", "group.*")), True),
         (Query(operations=("group.members.*",)), True),
@@ -92,9 +96,11 @@ def test_all_that_is_asked_for_must_hold(query: Query, is_answer: bool) -> None:
 
 
 def test_a_notice_answers_for_the_request_and_the_tenant_that_it_names() -> None:
-    notice = {"event": "notice", "details": {"tenant": "jira", "request": "req-1", "operation": "user.delete"}}
+    details = {"tenant": "jira", "request": "req-1", "operation": "user.delete", "hold": "hold-1"}
+    notice = {"event": "notice", "notice": "wave-held", "details": details}
 
     assert Query(request="req-1", tenant="jira", operations=("user.*",)).is_answered_by(notice)
+    assert Query(hold="hold-1", notices=frozenset({"wave-held", "wave-expired"})).is_answered_by(notice)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,17 @@ def requests(*words: object) -> list[str]:
 
 
 @pytest.mark.parametrize("how", [[], ["--no-index"]])
+def test_what_was_held_and_who_decided_is_found_by_the_hold(log: Path, how: list[str]) -> None:
+    details = {"tenant": "jira", "hold": "hold-1", "ruling": "approve", "by": "olga", "reason": "a team left"}
+    write(log, line(7, event="notice", notice="guard-decision", details=details), line(8), number=2)
+
+    assert requests(log, "--hold", "hold-1", *how) == ["req-4", "req-7"]
+    assert requests(log, "--notice", "guard-decision", "--notice", "stop", *how) == ["req-7"]
+    assert requests(log, "--hold", "hold-2", *how) == []
+    assert "by olga; reason a team left" in search(log, "--hold", "hold-1", *how).stdout
+
+
+@pytest.mark.parametrize("how", [[], ["--no-index"]])
 def test_refused_requests_about_somebody_are_found_though_they_bear_a_path_alone(log: Path, how: list[str]) -> None:
     refused = {"operation": None, "people": None, "resource": None, "reason": "operation-not-allowed"}
     refused |= {"method": "DELETE", "path": "/scim/jira/v2/Users/1"}

@@ -28,6 +28,8 @@ RESULTS = ("executed", "not-executed", "unknown")
 REASONS = ("guard-held", "guard-denied", "credential-unknown")
 PATHS = ("/scim/v2/Users/1", "/scim/v2/Users/%31", "/scim/Users/a%2Fb", "/scim/v2/Groups/1", "/scim/v2/Users", "/1")
 VERBS = {"GET": "get", "PUT": "replace", "DELETE": "delete", "PATCH": ""}
+HOLDS = ("hold-1", "hold-2")
+NOTICES = ("wave-held", "guard-decision")
 
 Happening: TypeAlias = Callable[[Path, random.Random], None]
 
@@ -39,7 +41,13 @@ def random_line(dice: random.Random) -> bytes:
     record["event"] = dice.choice(["intent", "outcome", "outcome", "refusal", "interrupted", "notice"])
     if record["event"] == "notice":
         where = f"{dice.choice(NAMES)} (/Users/{dice.choice(NAMES[:7])})"
-        record["details"] = {"tenant": dice.choice(["jira", "wiki"]), "whom": where, "request": f"r{dice.randrange(9)}"}
+        record["notice"] = dice.choice(NOTICES)
+        record["details"] = {
+            "hold": dice.choice(HOLDS),
+            "tenant": dice.choice(["jira", "wiki"]),
+            "whom": where,
+            "request": f"r{dice.randrange(9)}",
+        }
         return json.dumps(record).encode()
     record |= {"request": f"r{dice.randrange(9)}", "tenant": dice.choice(["jira", "wiki"])}
     if record["event"] == "refusal":
@@ -57,6 +65,8 @@ def random_line(dice: random.Random) -> bytes:
         record["resource_name"] = dice.choice(NAMES)
     if dice.random() < 0.7:
         record["outcome"] = dice.choice(RESULTS)
+    if dice.random() < 0.2:
+        record["guard"] = {"verdict": "hold", "hold": dice.choice(HOLDS)}
     if dice.random() < 0.3:
         record["reason"] = dice.choice(REASONS)
     return json.dumps(record, ensure_ascii=dice.random() < 0.8).encode()
