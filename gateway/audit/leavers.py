@@ -26,7 +26,7 @@ _WHOLE_LISTS = ("group.replace", "group.members.replace")  # whoever stands in i
 DONE, NOT_THERE, WITHDRAWN, DELETED = "done", "not there any more", "given back meanwhile", "deleted meanwhile"
 SETTLED = (DONE, NOT_THERE, WITHDRAWN, DELETED)
 HELD, DENIED, UNKNOWN, UNDER_WAY = "held", "denied", "unknown", "under way"
-APPROVED = "approved, not come again"
+APPROVED = "approved"
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,11 +190,16 @@ def _print_table(logs: Sequence[Log], query: Query, limit: int | None) -> None:
 def _hint(logs: Sequence[Log], query: Query) -> None:
     """What may be a slip."""
     person = query.person
-    if person is not None and next(search(logs, Query(person=person)), None) is None:
+    alone = Query(person=person)
+    if person is not None and (query == alone or _is_empty(logs, alone)):
         complain(f"No line bears the name {person.asked}: --person takes whole names and ids, not parts of them.")
-    if query.tenant is not None and next(search(logs, Query(tenant=query.tenant)), None) is None:
+    if query.tenant is not None and _is_empty(logs, Query(tenant=query.tenant)):
         newest = islice(search(logs, Query(), backwards=True), _NEWEST_LINES)
         complain(nobody_named(query.tenant, {tenant_of(found.record) for found in newest}, "the newest lines name"))
+
+
+def _is_empty(logs: Sequence[Log], query: Query) -> bool:
+    return next(search(logs, query), None) is None
 
 
 def _newest(found: Iterator[Found], limit: int | None) -> tuple[list[Found], bool]:

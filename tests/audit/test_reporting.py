@@ -141,20 +141,20 @@ WAITS_BEHIND: dict[str, Any] = HELD | {"reason": "guard-behind"}
     ("records", "states"),
     [
         ([decision(3, "deny")], [("denied", ["deny"]), ("denied", ["deny"])]),
-        ([decision(3, "approve")], [("approved, not come again", ["approve"])] * 2),
+        ([decision(3, "approve")], [("approved", ["approve"])] * 2),
         ([expiry(3)], [("denied", ["deny"]), ("denied", ["deny"])]),
         (
             [decision(3, "approve", [TASK_OF_2]), decision(4, "deny")],
-            [("denied", ["deny"]), ("approved, not come again", ["approve"])],
+            [("denied", ["deny"]), ("approved", ["approve"])],
         ),
         (
             [decision(3, "approve", [TASK_OF_2]), expiry(4)],
-            [("denied", ["deny"]), ("approved, not come again", ["approve"])],
+            [("denied", ["deny"]), ("approved", ["approve"])],
         ),
         ([decision(3, "approve"), decision(4, "deny")], [("denied", ["approve", "deny"])] * 2),
         (
             [decision(3, "deny"), decision(4, "approve", [TASK_OF_2])],
-            [("denied", ["deny"]), ("approved, not come again", ["deny", "approve"])],
+            [("denied", ["deny"]), ("approved", ["deny", "approve"])],
         ),
         (
             [decision(3, "approve"), line(4, who="1", guard={"hold": "hold-1"}, **PUT_OFF), decision(5, "deny")],
