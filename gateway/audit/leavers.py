@@ -114,7 +114,8 @@ class Leavers:
         self.decisions[key] = (*self.decisions.get(key, ()), decision)
         for task in self._chosen(key, decision):
             task.decisions = (*task.decisions, decision)
-            task.state = DENIED if decision.ruling == "deny" else APPROVED
+            if decision.tasks is None or task.digests:  # else it may be another's, and is told, no more
+                task.state = DENIED if decision.ruling == "deny" else APPROVED
 
     def _chosen(self, key: tuple[str, str], decision: Decision) -> list[Leaving]:
         """Those that a decision changes, as the ledger has it: of a hold that is over it turns what was decided."""

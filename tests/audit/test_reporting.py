@@ -176,6 +176,13 @@ def test_what_was_decided_is_told_of_those_whom_it_covers_though_nobody_came_aga
     assert [(task.state, [one.ruling for one in task.decisions]) for task in tasks] == states
 
 
+def test_a_decision_on_some_tasks_is_told_of_one_that_cannot_be_named_and_changes_nothing() -> None:
+    long_list = line(1, "group.members.remove", method="PATCH", lost=["1"], lost_total=300, **HELD)
+    [task, *_] = [item for item in told(long_list, decision(3, "deny", [TASK_OF_2])) if isinstance(item, Leaving)]
+
+    assert (task.state, [one.ruling for one in task.decisions]) == ("held", ["deny"])
+
+
 def test_a_decision_of_before_the_first_attempt_on_the_log_is_told() -> None:
     report = Report()
     for record in (decision(1, "deny"), decision(2, "approve", ["somebody else's"]), held(3, "1") | DENIED):
