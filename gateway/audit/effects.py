@@ -77,7 +77,7 @@ def changes_of(record: Record) -> list[Change]:
     effect = loss or _OF_USER.get(operation)
     if effect is None and operation in ("user.replace", "user.patch") and _writes_active(record):
         effect = Effect.GIVEN_OR_KEPT
-    return [Change(effect, _user(record))] if effect else []
+    return [Change(effect, user_of(record))] if effect else []
 
 
 def _loss(record: Record) -> str:
@@ -90,7 +90,7 @@ def _writes_active(record: Record) -> bool:
     return isinstance(attributes, list) and "active" in attributes
 
 
-def _user(record: Record) -> Whom:
+def user_of(record: Record) -> Whom:
     """The one person of a write to a user; who is meant by /Me, only the guard knows."""
     people, lost = people_of(record), _texts(record, "lost")
     resource = text_of(record, "resource")
@@ -120,7 +120,8 @@ def _group_changes(record: Record, operation: str) -> Iterator[Change]:
 
 def group_of(record: Record) -> str:
     """The id of the group that a line is about, or else the name that it gives."""
-    return _last_part(text_of(record, "resource"), _GROUPS) or text_of(record, "resource_name")
+    identifier = _last_part(text_of(record, "resource"), _GROUPS) or text_of(record, "resource_id")
+    return identifier or text_of(record, "resource_name")
 
 
 def people_of(record: Record) -> list[Whom]:

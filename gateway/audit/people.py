@@ -20,6 +20,8 @@ MOST_NAMES = 64  # of one person: whoever has more is no person, but a value tha
 Name: TypeAlias = tuple[str, str]
 
 _USERS = "/Users/"
+_COLLECTIONS = ("/Users", "/Groups")
+_WITHIN = ("/Users/", "/Groups/")
 _NOBODY: Record = {}
 
 
@@ -52,6 +54,8 @@ def names_of(record: Record) -> list[Name]:
         lost = record["lost"]
         found += [(ID, value) for value in lost if isinstance(value, str)] if isinstance(lost, list) else ()
     resource = record.get("resource")
+    if resource is None and "path" in record:
+        resource = address_in(text_of(record, "path"))
     if isinstance(resource, str) and resource.startswith(_USERS):
         found.append((ID, _id_in(resource)))
     if "resource_name" in record and text_of(record, "operation").startswith("user."):
@@ -68,6 +72,16 @@ def _names_in_a_notice(details: Record) -> Iterator[Name]:
         yield ID, _id_in(path)
         if name:
             yield USER_NAME, name
+
+
+def address_in(path: str) -> str:
+    """The SCIM address at the end of the path of a request that was refused before it was understood; "" for none.
+
+    Nobody says how much of a path is the tenant's, so the last collection in it counts.
+    """
+    starts = [start for start in map(path.rfind, _COLLECTIONS) if start >= 0]
+    address = path[max(starts) :] if starts else ""
+    return address if address in _COLLECTIONS or address.startswith(_WITHIN) else ""
 
 
 def _id_in(path: str) -> str:

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from gateway.audit.effects import Change, Whom, changes_of, group_of, people_of
 from gateway.audit.leavers import Leavers, Leaving
 from gateway.audit.people import folded, tenant_of
 from gateway.audit.queries import BEGINNING, END, HELD_REASONS, REFUSING_EVENTS, operation_of, results_of, time_of
 from gateway.audit.records import Record, number_of, text_of
+
+Task: TypeAlias = tuple[str, str, str, str]
 
 _READS = ("get", "list", "search")
 _MOST_NAMES = 8  # of one id, the newest
@@ -85,10 +88,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A write of whose end nobody knows."""
+    """A write of whose end nobody knows, asked for at `time`; what came later of it did not settle it."""
 
     record: Record
     why: str
+    time: str
 
 
 @dataclass(slots=True)
@@ -98,9 +102,11 @@ class Report:
     since: str = BEGINNING
     until: str = END
     leavers: Leavers = field(default_factory=Leavers)
-    totals: Counter[tuple[str, bool]] = field(default_factory=Counter)  # (effect, whether it was done) -> people
+    totals: Counter[str] = field(default_factory=Counter)  # by effect, how often it was done
+    _not_done: dict[tuple[str, ...], tuple[str, int]] = field(default_factory=dict)  # by whom: effect, people
     _refused: dict[tuple[str, str, bool], tuple[int, str, str]] = field(default_factory=dict)
-    _under_way: dict[str, Record] = field(default_factory=dict)  # by request: intents without an end so far
+    _intents: dict[tuple[str, str], tuple[Task, Record]] = field(default_factory=dict)  # by request, without an end
+    _unsettled: dict[Task, dict[tuple[str, str], Unsettled]] = field(default_factory=dict)  # by request
     most_late: int = 65_536  # requests with an outcome that was told late; of more, the oldest are told twice
     _late: dict[tuple[str, str], int] = field(default_factory=dict)  # (instance, request) -> seq of its last outcome
 
@@ -114,7 +120,7 @@ class Report:
         if len(self._late) > self.most_late:
             del self._late[next(iter(self._late))]
 
-    def take(self, record: Record) -> Iterator[Access | Leaving | Unsettled]:
+    def take(self, record: Record) -> Iterator[Access | Leaving]:
         """Go on by a line: what it tells at once."""
         time, event = time_of(record), text_of(record, "event")
         if time >= self.until:
@@ -132,32 +138,63 @@ class Report:
         for task in self.leavers.take(record, changes):
             if task.settled >= self.since:
                 yield task
-        request = text_of(record, "request")
-        if event == "intent":
-            self._under_way[request] = record
-            return
-        self._under_way.pop(request, None)
-        if is_in:
-            yield from self._told(record, changes, event)
+        self._settle(record, changes, event)
+        if is_in and event != "intent":
+            for change in changes:
+                self._total(record, change, is_done=text_of(record, "outcome") == "executed")
+                yield Access(record, change)
 
     def end(self) -> Iterator[Leaving | Refused | Unsettled]:
         """What is left when all lines were taken."""
+        unsettled = [one for of_task in self._unsettled.values() for one in of_task.values()]
+        yield from sorted(
+            [one for one in unsettled if max(one.time, time_of(one.record)) >= self.since], key=lambda one: one.time
+        )
         yield from self.leavers.open_tasks()
-        for record in self._under_way.values():
-            if time_of(record) >= self.since:
-                yield Unsettled(record, "no end on record: under way, or the gateway ended and did not start again")
         for (tenant, reason, is_held), (count, first, last) in sorted(self._refused.items()):
             yield Refused(tenant, reason, is_held, count, first, last)
 
-    def _told(self, record: Record, changes: list[Change], event: str) -> Iterator[Access | Unsettled]:
-        outcome = text_of(record, "outcome")
-        for change in changes:
-            self.totals[(change.effect.value, outcome == "executed")] += change.whom.count
-            yield Access(record, change)
-        if event == "interrupted":
-            yield Unsettled(record, "the gateway ended meanwhile")
+    def _settle(self, record: Record, changes: list[Change], event: str) -> None:
+        """Go on by a write: whoever is done, is done, and so are earlier attempts at the same."""
+        request, outcome = _request_key(record), text_of(record, "outcome")
+        if event == "intent":
+            task = _task(record, changes)
+            self._intents[request] = (task, record)
+            why = "no end on record: under way, or the gateway ended and did not start again"
+            self._unsettled.setdefault(task, {})[request] = Unsettled(record, why, time_of(record))
+            return
+        # An interrupted write is told at the next start, which may be days later, and with less.
+        intent = self._intents.pop(request, None)
+        task, asked = intent or (_task(record, changes), record)
+        of_task = self._unsettled.setdefault(task, {})
+        of_task.pop(request, None)
+        if outcome == "executed":
+            of_task.clear()
+        elif event == "interrupted":
+            of_task[request] = Unsettled(record, "the gateway ended meanwhile", time_of(asked))
         elif outcome == "unknown":
-            yield Unsettled(record, "the application may have done it or not")
+            of_task[request] = Unsettled(record, "the application may have done it or not", time_of(record))
+        if not of_task:
+            del self._unsettled[task]
+
+    def _total(self, record: Record, change: Change, *, is_done: bool) -> None:
+        """Of what is not done people are counted, not attempts, and nobody for whom it is done by a later one."""
+        who, effect = change.whom, change.effect.value
+        name = who.id or folded(who.user_name or who.external_id) or text_of(record, "resource")
+        key = (tenant_of(record), effect, change.group, name)
+        if is_done:
+            self.totals[effect] += who.count
+            self._not_done.pop(key, None)
+        else:
+            _, before = self._not_done.get(key, ("", 0))
+            self._not_done[key] = (effect, max(before, who.count))
+
+    def not_done(self) -> Counter[str]:
+        """By effect, for how many people it was asked for within the period and is not known to be done."""
+        people: Counter[str] = Counter()
+        for effect, count in self._not_done.values():
+            people[effect] += count
+        return people
 
     def _count(self, record: Record, time: str) -> None:
         results = results_of(record)
@@ -170,6 +207,18 @@ class Report:
         key = (tenant_of(record), by, reason in HELD_REASONS)
         count, first, last = self._refused.get(key, (0, time, time))
         self._refused[key] = (count + number, min(first, time), max(last, time))
+
+
+def _task(record: Record, changes: list[Change]) -> Task:
+    """What a client's attempts at one write share: what it does to one person, or else what it says."""
+    tenant = tenant_of(record)
+    if len(changes) == 1 and changes[0].whom.count == 1:
+        effect, who, group = changes[0].effect, changes[0].whom, changes[0].group
+        return tenant, effect.value, who.id or folded(who.user_name or who.external_id), group
+    attributes = record.get("attributes") if text_of(record, "method") == "PATCH" else ""
+    whom = [who.id or folded(who.user_name or who.external_id) for who in people_of(record)]
+    name = text_of(record, "resource_name")
+    return tenant, operation_of(record), text_of(record, "resource"), f"{name} {attributes} {whom}"
 
 
 def _request_key(record: Record) -> tuple[str, str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from gateway.audit.queries import written
+from gateway.audit.queries import BEGINNING, END, written
 from gateway.cli.holds import printable
-from gateway.cli.moments import read_past
+from gateway.cli.moments import read_ago, read_past
 from gateway.journal.index import Index, IndexUnusable
 from gateway.journal.listing import segments_of
 from gateway.journal.search import Log
@@ -22,21 +22,29 @@ from gateway.journal.search import Log
 EXIT_UNREADABLE = 1
 EXIT_UNWRITABLE = 74  # EX_IOERR of sysexits.h
 DIRECTORIES = click.argument(
-    "directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False)
+    "directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False)
 )
-SINCE = click.option("--since", help="From then on: a time, or how long ago: 24h, 7d.")
-UNTIL = click.option("--until", help="Before then: a time, or how long ago.")
+SINCE = click.option("--since", help="From then on: a time, today, yesterday, or how long ago: 24h, 7d.")
+UNTIL = click.option("--until", help="Before then: a time, which may be to come, or how long ago.")
 TENANT = click.option("--tenant", help="Only this tenant's.")
 
 
-def moment(text: str | None, option: str, default: str) -> str:
+def moment(text: str | None, option: str, default: str, read: Callable[[str, float], float]) -> str:
     """A moment that an option gives, as the log writes it."""
     if text is None:
         return default
     try:
-        return written(read_past(text, time.time()))
+        return written(read(text, time.time()))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def period(since: str | None, until: str | None) -> tuple[str, str]:
+    """Between which moments, as the log writes them; the last may be to come."""
+    first, end = moment(since, "--since", BEGINNING, read_past), moment(until, "--until", END, read_ago)
+    if end <= first:
+        raise click.UsageError("--until must come after --since")
+    return first, end
 
 
 def once(directories: Iterable[Path]) -> list[Path]:
@@ -44,10 +52,14 @@ def once(directories: Iterable[Path]) -> list[Path]:
     return list({directory.resolve(): directory for directory in reversed(list(directories))}.values())[::-1]
 
 
-def tell(text: str, *, nl: bool = True) -> None:
-    """To the standard output. A disk that is full there is no fault of a log's, and has an exit code of its own."""
+def tell(text: str | bytes, *, nl: bool = True) -> None:
+    """To the standard output, a text as far as that has signs for it.
+
+    A disk that is full there is no fault of a log's, and has an exit code of its own.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        click.echo(text, nl=nl)
+        click.echo(text.encode(encoding, "replace").decode(encoding) if isinstance(text, str) else text, nl=nl)
     except BrokenPipeError:
         raise  # whoever reads had enough
     except OSError as error:

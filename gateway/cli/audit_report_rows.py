@@ -10,8 +10,8 @@ from datetime import datetime
 from statistics import median
 from typing import TypeAlias
 
-from gateway.audit.effects import Effect, Whom
-from gateway.audit.leavers import SETTLED, Leavers, Leaving
+from gateway.audit.effects import Effect, Whom, group_of, people_of, user_of
+from gateway.audit.leavers import SETTLED, Leaving
 from gateway.audit.people import tenant_of
 from gateway.audit.queries import HELD_REASONS, time_of
 from gateway.audit.records import Record, number_of, text_of
@@ -28,6 +28,7 @@ COLUMNS = (
     "credential", "address", "request", "result", "status", "reason", "received", "done", "seconds", "attempts", "hold",
     "decision", "count", "first", "last",
 )  # fmt: skip
+_MOST_NAMED = 3  # of a group's write whose end nobody knows
 MOST_ROWS = 100  # of each table, on the page
 
 # SECURITY: what a spreadsheet takes for a formula, also in its full-width form, and behind blanks.
@@ -36,20 +37,20 @@ _FORMULA_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 _HIDDEN_FORMULA = re.compile(rf""";(?=[\s"\N{{REPLACEMENT CHARACTER}}]*[{re.escape(_FORMULA_SIGNS)}])""")
 
 
-def cells_of(item: Item, names: Names, leavers: Leavers) -> Cells:
+def cells_of(item: Item, names: Names) -> Cells:
     """A row by its columns; those that it has nothing for are left out."""
     match item:
         case Access():
             return _access(item, names)
         case Leaving():
-            return _leaving(item, names, leavers)
+            return _leaving(item, names)
         case Refused():
             kind = "held" if item.is_held else "refused"
             told: Cells = {"section": "refused", "tenant": item.tenant, "result": kind, "reason": item.reason}
             return told | {"count": item.count, "first": item.first, "last": item.last}
         case Unsettled():
-            told = {"section": "unsettled", "what": item.why, "person": whom(item.record)}
-            return told | _asked(item.record) | {"result": text_of(item.record, "outcome") or "no end"}
+            told = {"section": "unsettled", "what": item.why, **_concerned(item.record, names), **_asked(item.record)}
+            return told | {"time": item.time, "result": text_of(item.record, "outcome") or "no end"}
 
 
 def safe_cell(value: str | float) -> str | float:
@@ -85,6 +86,19 @@ def _person(names: Names, tenant: str, who: Whom) -> Cells:
     }
 
 
+def _concerned(record: Record, names: Names) -> Cells:
+    """The user, or the group and those who are named with it, of any write."""
+    tenant, operation = tenant_of(record), text_of(record, "operation")
+    if operation.startswith("user."):
+        return _person(names, tenant, user_of(record))
+    if not operation.startswith("group."):
+        return {"person": whom(record, names)}
+    each = [str(_person(names, tenant, who).get("person", "")) for who in people_of(record)]
+    more = max(number_of(record, "people_total"), len(each)) - _MOST_NAMED
+    people = ", ".join([*each[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+    return {"group": names.group(tenant, group_of(record)), **({"person": people} if people else {})}
+
+
 def _asked(record: Record) -> Cells:
     told: Cells = {"time": time_of(record), "tenant": tenant_of(record)}
     for key in ("operation", "credential", "address", "request", "reason"):
@@ -95,7 +109,7 @@ def _asked(record: Record) -> Cells:
     return told
 
 
-def _leaving(task: Leaving, names: Names, leavers: Leavers) -> Cells:
+def _leaving(task: Leaving, names: Names) -> Cells:
     told: Cells = {"section": "leavers", "time": task.last_at, "tenant": task.tenant, "what": task.change.effect.value}
     told |= _person(names, task.tenant, task.change.whom)
     if task.change.group:
@@ -105,8 +119,15 @@ def _leaving(task: Leaving, names: Names, leavers: Leavers) -> Cells:
     if task.is_done:
         told |= {"done": task.settled, "seconds": round(seconds_between(task.received, task.settled), 3)}
     if task.holds:
-        told |= {"hold": ", ".join(task.holds), "decision": leavers.decided(task)}
+        told |= {"hold": ", ".join(task.holds), "decision": "; ".join(one.words(one.at) for one in task.decisions)}
     return told
+
+
+def _last_decision(task: Leaving) -> str:
+    """The one that counts, for the page, whose moments are this machine's."""
+    *earlier, last = task.decisions
+    before = f" (and {len(earlier)} before it)" if earlier else ""
+    return last.words(local(last.at) or last.at) + before
 
 
 def seconds_between(first: str, last: str) -> float:
@@ -129,11 +150,15 @@ class Page:
     states: Counter[str] = field(default_factory=Counter)  # of leavers
     waits: list[float] = field(default_factory=list)  # seconds, of what was done
 
-    def take(self, cells: Cells) -> None:
+    def take(self, item: Item, cells: Cells) -> None:
         """One row more."""
+        if isinstance(item, Leaving) and item.decisions:
+            cells = cells | {"decision": _last_decision(item)}
         table, result = str(cells["section"]), str(cells["result"])
         if table == "access" and result not in ("executed", "unknown"):
-            return  # nothing happened: leavers and refusals tell of it
+            if "reason" in cells or (isinstance(item, Access) and item.change.effect.takes):
+                return  # nothing happened: leavers and refusals tell of it
+            table = "declined"
         if table == "refused":
             self.counts[result] += int(cells["count"])
         if table == "leavers":
@@ -172,7 +197,8 @@ class Page:
         shown = [column for column in columns if any(row.get(column) not in (None, "") for row in rows)]
         head = tuple(_HEADS.get(column, column.upper()) for column in shown)
         more = f" (the last {len(rows)} of {count}; --csv has all)" if count > len(rows) else ""
-        return f"{title}{more}\n" + aligned(head, (tuple(_cell(row, column) for column in shown) for row in rows))
+        cells = (tuple(_cell(row, column) for column in shown) for row in rows)
+        return f"{title}{more}\n" + aligned(head, cells, whole="DECISION")
 
 
 _LEAVER = ("received", "done", "seconds", "attempts", "result", "tenant", "what", "group", "person", "hold", "decision")
@@ -180,23 +206,20 @@ _ACCESS = ("time", "tenant", "what", "group", "person", "credential", "result", 
 _TABLES = (
     ("open", "ASKED FOR AND NOT DONE", _LEAVER),
     ("leavers", "LEAVERS", _LEAVER),
-    (
-        "access",
-        "ACCESS GIVEN AND TAKEN",
-        ("time", "tenant", "what", "group", "person", "credential", "result", "request"),
-    ),
+    ("access", "ACCESS GIVEN AND TAKEN", _ACCESS),
+    ("declined", "REFUSED BY THE APPLICATION", ("time", "tenant", "what", "group", "person", "status", "request")),
     ("refused", "REFUSED AND HELD", ("tenant", "result", "reason", "count", "first", "last")),
-    ("unsettled", "SOMEBODY SHOULD LOOK", ("time", "tenant", "operation", "person", "request", "what")),
+    ("unsettled", "SOMEBODY SHOULD LOOK", ("time", "tenant", "operation", "group", "person", "request", "what")),
 )
 _MOMENTS = frozenset({"time", "received", "done", "first", "last"})
 _HEADS = {"seconds": "AFTER"}
 
 
-def _counted(totals: Mapping[tuple[str, bool], int], *, takes: bool) -> str:
+def _counted(totals: Mapping[str, int], *, takes: bool) -> str:
     parts = [
         f"{count} {effect.value}"
         for effect in Effect
-        if effect.takes is takes and (count := totals.get((effect.value, True), 0))
+        if effect.takes is takes and (count := totals.get(effect.value, 0))
     ]
     return ", ".join(parts) or "nothing"
 
@@ -214,13 +237,11 @@ def _span(seconds: float) -> str:
 
 def json_totals(report: Report, directories: Sequence[str]) -> dict[str, object]:
     """The last line of the report for machines."""
-    done = {effect: count for (effect, is_done), count in sorted(report.totals.items()) if is_done}
-    not_done = {effect: count for (effect, is_done), count in sorted(report.totals.items()) if not is_done}
     return {
         "section": "totals",
         "since": report.since or None,
         "until": None if report.until > "9999" else report.until,
         "logs": list(directories),
-        "executed": done,
-        "asked_for_and_not_known_to_be_done": not_done,
+        "executed": dict(sorted(report.totals.items())),
+        "asked_for_and_not_known_to_be_done": dict(sorted(report.not_done().items())),
     }

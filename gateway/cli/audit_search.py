@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from gateway.audit.people import Person
-from gateway.audit.queries import BEGINNING, END, OPERATIONS, RESULTS, Query, unknown_operations
+from gateway.audit.people import Person, tenant_of
+from gateway.audit.queries import OPERATIONS, RESULTS, Query, unknown_operations
 from gateway.audit.records import harmless
 from gateway.cli.audit_logs import (
     DIRECTORIES,
@@ -20,16 +20,24 @@ from gateway.cli.audit_logs import (
     TENANT,
     UNTIL,
     complain,
-    moment,
     once,
     opened,
+    period,
     said,
     tell,
 )
-from gateway.cli.audit_rows import names_page, table, without_answered_intents
+from gateway.cli.audit_rows import (
+    beginnings_page,
+    copies_page,
+    names_page,
+    nobody_named,
+    table,
+    without_answered_intents,
+)
 from gateway.journal.search import Found, Log, find_person, search
 
 DEFAULT_LIMIT = 100
+_NEWEST_LINES = 1000  # to see which tenants there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class _Wish:
 @UNTIL
 @click.option("--outcome", "results", multiple=True, type=click.Choice(RESULTS), help="What came of it; several times.")
 @click.option("--request", help="The request's id, as the client's log shows it.")
+@click.option("--hold", help="A hold's id: what it held, and who decided.")
+@click.option("--notice", "notices", multiple=True, help="Such as guard-decision or credential-revoked; several times.")
 @click.option(
     "--limit",
     type=click.IntRange(0),
@@ -73,6 +83,8 @@ def command(  # noqa: PLR0913 - one argument an option
     until: str | None,
     results: tuple[str, ...],
     request: str | None,
+    hold: str | None,
+    notices: tuple[str, ...],
     limit: int | None,
     file: Path | None,
     no_index: bool,
@@ -85,22 +97,22 @@ def command(  # noqa: PLR0913 - one argument an option
     ended meanwhile. The table has one row a request, --json has both lines of a write.
 
     The first search makes an index in your cache directory, the next ones go on with it. Exits with 0, also when
-    nothing is found, or with 1 when a log cannot be read.
+    nothing is found, with 1 when a log cannot be read, or with 2 when called wrongly.
     """
-    if person is not None and not person.strip():
-        raise click.BadParameter("give a name or an id", param_hint="--person")
-    if exact and person is None:
-        raise click.UsageError("--exact needs --person")
+    _check_person(person, exact=exact)
     logs = once(directories)
     if file and (no_index or len(logs) > 1):
         raise click.UsageError("--index goes with one DIR, and without --no-index")
+    first, end = period(since, until)
     query = Query(
         tenant=tenant,
         operations=_operations(operations),
         results=frozenset(results),
         request=request,
-        since=moment(since, "--since", BEGINNING),
-        until=moment(until, "--until", END),
+        hold=hold,
+        notices=frozenset(notices),
+        since=first,
+        until=end,
     )
     try:
         with opened(logs, file=file, with_index=not no_index) as there:
@@ -110,6 +122,13 @@ def command(  # noqa: PLR0913 - one argument an option
     except OSError as error:
         complain(said(error))
         sys.exit(EXIT_UNREADABLE)
+
+
+def _check_person(person: str | None, *, exact: bool) -> None:
+    if person is not None and not person.strip():
+        raise click.BadParameter("give a name or an id", param_hint="--person")
+    if exact and person is None:
+        raise click.UsageError("--exact needs --person")
 
 
 def _operations(asked: tuple[str, ...]) -> tuple[str, ...]:
@@ -133,6 +152,8 @@ def _answer(logs: Sequence[Log], query: Query, wish: _Wish) -> None:
         _print_lines(logs, query, wish.limit or None)
     else:
         _print_table(logs, query, DEFAULT_LIMIT if wish.limit is None else wish.limit or None)
+    for line in (*beginnings_page(logs, query.since), *copies_page(logs)):
+        complain(line)
     unreadable = sum(log.unreadable_lines for log in logs)
     if unreadable:
         lines = "1 line holds" if unreadable == 1 else f"{unreadable} lines hold"
@@ -159,10 +180,26 @@ def _print_table(logs: Sequence[Log], query: Query, limit: int | None) -> None:
     newest, is_all = _newest(without_answered_intents(search(logs, query, backwards=True)), limit)
     if not newest:
         tell("Nothing in the log answers to that.")
+        _hint(logs, query)
         return
-    tell(table(newest, with_directory=len(logs) > 1))
+    tell(table(newest, query.person, with_directory=len(logs) > 1))
     if not is_all and limit is not None:
         complain(_more(limit))
+
+
+def _hint(logs: Sequence[Log], query: Query) -> None:
+    """What may be a slip."""
+    person = query.person
+    alone = Query(person=person)
+    if person is not None and (query == alone or _is_empty(logs, alone)):
+        complain(f"No line bears the name {person.asked}: --person takes whole names and ids, not parts of them.")
+    if query.tenant is not None and _is_empty(logs, Query(tenant=query.tenant)):
+        newest = islice(search(logs, Query(), backwards=True), _NEWEST_LINES)
+        complain(nobody_named(query.tenant, {tenant_of(found.record) for found in newest}, "the newest lines name"))
+
+
+def _is_empty(logs: Sequence[Log], query: Query) -> bool:
+    return next(search(logs, query), None) is None
 
 
 def _newest(found: Iterator[Found], limit: int | None) -> tuple[list[Found], bool]:

@@ -12,8 +12,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.audit.people import folded, names_of, tenant_of
-from gateway.audit.queries import BEGINNING, END, families_of, operation_of, requests_of, results_of, time_of
-from gateway.audit.records import Record, read_record
+from gateway.audit.queries import (
+    BEGINNING,
+    END,
+    families_of,
+    families_on,
+    hold_of,
+    operation_of,
+    requests_of,
+    results_of,
+    time_of,
+)
+from gateway.audit.records import Record, read_record, text_of
 
 BLOCK_LINES = 128
 
@@ -71,6 +81,16 @@ def result_term(result: str) -> bytes:
     return _term("e", result)
 
 
+def hold_term(hold: str) -> bytes:
+    """Of a hold's id."""
+    return _term("h", hold)
+
+
+def notice_term(notice: str) -> bytes:
+    """Of a notice's name."""
+    return _term("n", notice)
+
+
 def tenant_term(tenant: str) -> bytes:
     """Of a tenant's name."""
     return _term("t", tenant)
@@ -100,6 +120,8 @@ def _block(lines: list[bytes], start: int) -> Block:
 def _terms(records: Iterable[Record]) -> bytes:
     names: set[str] = set()
     requests: set[str] = set()
+    families: set[str] = set()
+    rare: set[bytes] = set()
     kinds: dict[tuple[object, ...], Record] = {}  # one line stands for all that have these words in common
     for record in records:  # few calls a line, for there are millions
         names.update([value for _, value in names_of(record)])
@@ -110,12 +132,19 @@ def _terms(records: Iterable[Record]) -> bytes:
             kinds[words] = record
         except TypeError:  # somebody put a list there
             kinds[(id(record),)] = record
+        if "path" in record:  # a refusal, which names no operation
+            families.update(families_on(record))
+        if ("guard" in record or "details" in record) and (hold := hold_of(record)):
+            rare.add(hold_term(hold))
         if "details" in record:
             kinds[(id(record),)] = record
+            rare.add(notice_term(text_of(record, "notice")))
     terms = {person_term(name) for name in set(map(folded, names))}
     terms.update(map(request_term, requests))
     for record in kinds.values():
         terms.add(tenant_term(tenant_of(record)))
-        terms.update(map(operation_term, families_of(operation_of(record))))
+        families.update(families_of(operation_of(record)))
         terms.update(map(result_term, results_of(record)))
+    terms.update(map(operation_term, families))
+    terms |= rare
     return b"".join(terms)

@@ -23,7 +23,7 @@ from gateway.journal.blocks import Block, Wanted, blocks_of
 from gateway.journal.recovery import segment_numbers, segment_path
 from gateway.journal.stretches import STRETCH_BYTES, Stretch
 
-_APPLICATION = 0x53474101  # what SQLite's header says whose file it is; another number for another shape
+_APPLICATION = 0x53474103  # what SQLite's header says whose file it is; another number for other shapes or terms
 _HEADER_BYTES = 100
 _SETTLED_NS = 1_000_000_000  # a file touched just now may change once more, and its times would not show it
 _IN_THE_WAY = {  # of the index, not its fault

@@ -6,6 +6,7 @@ Every line that comes out was read from the log and held against the query, what
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,20 @@ from pathlib import Path
 from gateway.audit.people import Person, folded
 from gateway.audit.queries import Query, time_of
 from gateway.audit.records import Record, read_record
-from gateway.journal.blocks import Wanted, operation_term, person_term, request_term, result_term, tenant_term
+from gateway.journal.blocks import (
+    Wanted,
+    hold_term,
+    notice_term,
+    operation_term,
+    person_term,
+    request_term,
+    result_term,
+    tenant_term,
+)
 from gateway.journal.index import Index, IndexUnusable
 from gateway.journal.stretches import Stretch, read_lines, stretches_of
+
+_RECENT_LINES = 65_536  # merged by time, a line and its copy come close to one another
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class Log:
         self._index, self._complain = index, complain
         self.progress: Callable[[int], None] = lambda _: None  # hears of the bytes that are looked through
         self._met_unreadable = 0
+        self.lines_of_others = 0  # left out of a search, for they stood in another log as well
 
     @property
     def unreadable_lines(self) -> int:
@@ -47,6 +60,15 @@ class Log:
             except IndexUnusable as error:
                 self._do_without(error)
         return self._met_unreadable
+
+    def first(self) -> Record | None:
+        """The first line that can be read.
+
+        Raises:
+            OSError: the log cannot be read.
+        """
+        lines = (line for stretch in stretches_of(self.directory) for line in read_lines(stretch))
+        return next((record for record in map(read_record, lines) if record is not None), None)
 
     def answers(self, query: Query, *, backwards: bool) -> Iterator[Found]:
         """The lines that answer a query.
@@ -108,14 +130,28 @@ def find_person(logs: Sequence[Log], asked: str, tenant: str | None) -> Person:
     return person
 
 
-def search(logs: Iterable[Log], query: Query, *, backwards: bool = False) -> Iterator[Found]:
+def search(logs: Sequence[Log], query: Query, *, backwards: bool = False) -> Iterator[Found]:
     """The lines that answer a query: of each log in its order, of several by their time; the newest first on demand.
+
+    A line that stands in two of them comes once: one is a copy of the other, or of a part of it.
 
     Raises:
         OSError: a log cannot be read.
     """
     answers = [log.answers(query, backwards=backwards) for log in logs]
-    yield from heapq.merge(*answers, key=lambda found: time_of(found.record), reverse=backwards)
+    merged = heapq.merge(*answers, key=lambda found: time_of(found.record), reverse=backwards)
+    if len(logs) < 2:
+        yield from merged
+        return
+    log_of = {log.directory: log for log in logs}
+    recent: OrderedDict[int, Path] = OrderedDict()  # by the hash of a line that came not long ago: where it stood
+    for found in merged:
+        if recent.setdefault(hash(found.line), found.directory) != found.directory:
+            log_of[found.directory].lines_of_others += 1
+            continue
+        if len(recent) > _RECENT_LINES:
+            recent.popitem(last=False)
+        yield found
 
 
 def wanted_by(query: Query) -> Wanted:
@@ -123,6 +159,8 @@ def wanted_by(query: Query) -> Wanted:
     groups = [
         map(person_term, query.person.values if query.person else ()),
         map(request_term, (query.request,) if query.request else ()),
+        map(hold_term, (query.hold,) if query.hold else ()),
+        map(notice_term, query.notices),
         map(tenant_term, (query.tenant,) if query.tenant is not None else ()),
         map(operation_term, query.operations),
         map(result_term, query.results),
@@ -133,6 +171,7 @@ def wanted_by(query: Query) -> Wanted:
 
 def _texts(query: Query) -> frozenset[str] | None:
     """What a line must hold to be worth reading."""
-    if query.request:
-        return frozenset((folded(query.request),))
+    for name in (query.request, query.hold):
+        if name:
+            return frozenset((folded(name),))
     return query.person.values if query.person else None

@@ -14,6 +14,7 @@ from gateway.audit.queries import (
     RESULTS,
     Query,
     families_of,
+    families_on,
     results_of,
     time_of,
     unknown_operations,
@@ -30,6 +31,7 @@ LINE: dict[str, Any] = {
     "operation": "group.members.add",
     "people": [{"id": "1"}],
     "outcome": "executed",
+    "guard": {"hold": "hold-1"},
 }
 
 
@@ -41,7 +43,7 @@ LINE: dict[str, Any] = {
         ({"event": "outcome", "outcome": "not-executed", "reason": "guard-held"}, {"not-executed", "held"}),
         ({"event": "outcome", "outcome": "not-executed", "reason": "guard-behind"}, {"not-executed", "held"}),
         ({"event": "outcome", "outcome": "not-executed", "reason": "guard-denied"}, {"not-executed", "refused"}),
-        ({"event": "outcome", "outcome": "unknown", "reason": "upstream-timeout"}, {"unknown", "refused"}),
+        ({"event": "outcome", "outcome": "unknown", "reason": "upstream-timeout"}, {"unknown"}),
         ({"event": "outcome", "outcome": "executed", "reason": "record-unavailable"}, {"executed"}),
         ({"event": "refusal", "outcome": "not-executed", "reason": "credential-unknown"}, {"refused"}),
         ({"event": "unparsed", "reason": "head-malformed"}, {"refused"}),
@@ -70,6 +72,9 @@ def test_the_words_are_those_that_the_log_is_written_with() -> None:
         (Query(tenant="wiki"), False),
         (Query(request="req-1"), True),
         (Query(request="req-2"), False),
+        (Query(hold="hold-1"), True),
+        (Query(hold="hold-2"), False),
+        (Query(notices=frozenset({"guard-decision"})), False),
         (Query(operations=("group.members.add",)), True),
         (Query(operations=("user.get", "group.*")), True),
         (Query(operations=("group.members.*",)), True),
@@ -91,9 +96,11 @@ def test_all_that_is_asked_for_must_hold(query: Query, is_answer: bool) -> None:
 
 
 def test_a_notice_answers_for_the_request_and_the_tenant_that_it_names() -> None:
-    notice = {"event": "notice", "details": {"tenant": "jira", "request": "req-1", "operation": "user.delete"}}
+    details = {"tenant": "jira", "request": "req-1", "operation": "user.delete", "hold": "hold-1"}
+    notice = {"event": "notice", "notice": "wave-held", "details": details}
 
     assert Query(request="req-1", tenant="jira", operations=("user.*",)).is_answered_by(notice)
+    assert Query(hold="hold-1", notices=frozenset({"wave-held", "wave-expired"})).is_answered_by(notice)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +114,25 @@ def test_a_notice_answers_for_the_request_and_the_tenant_that_it_names() -> None
 )
 def test_moments_compare_as_texts(time: object, read: str) -> None:
     assert time_of({"time": time}) == read
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operations"),
+    [
+        ("GET", "/scim/v2/Users/1", {"user.get", "user.*"}),
+        ("PUT", "/scim/v2/Users/1", {"user.replace", "user.*"}),
+        ("DELETE", "/scim/v2/Groups/1", {"group.delete", "group.*"}),
+        ("PATCH", "/scim/v2/Users/1", {"user.*"}),
+        ("GET", "/scim/v2/Users", {"user.list", "user.*"}),
+        ("POST", "/scim/v2/Users", {"user.create", "user.*"}),
+        ("POST", "/scim/v2/Users/.search", {"user.search", "user.*"}),
+        ("BREW", "/scim/v2/Users", {"user.*"}),
+        ("GET", "/scim/v2/Schemas", set()),
+        ("GET", 7, set()),
+    ],
+)
+def test_of_a_refusal_method_and_path_tell_what_it_was_to_be(method: str, path: object, operations: set[str]) -> None:
+    assert families_on({"event": "refusal", "method": method, "path": path}) == operations
 
 
 def test_families() -> None:

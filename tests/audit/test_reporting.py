@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from gateway.audit.effects import Whom
+from gateway.audit.effects import Whom, changes_of
 from gateway.audit.leavers import Leaving
 from gateway.audit.reporting import Access, Names, Refused, Report, Unsettled
+from gateway.audit.tasks import tasks_of
 
 HELD: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "guard-held", "guard": {"hold": "hold-1"}}
 EXECUTED: dict[str, Any] = {"outcome": "executed", "status": 204}
+ACTIVE: dict[str, Any] = EXECUTED | {"attributes": ["active", "userName"]}
+NEW: dict[str, Any] = {"resource": "/Users", "people": [{"userName": "anna"}]}
 PUT_OFF: dict[str, Any] = {"outcome": "not-executed", "status": 429, "reason": "upstream-unreachable"}
 
 
@@ -66,6 +69,24 @@ def leavers(*records: dict[str, Any], **period: int) -> list[tuple[str, str, str
         ([line(1, **HELD), line(2, tenant="wiki", **EXECUTED)], [("02", "02", "done", 1), ("01", "", "held", 1)]),
         ([line(1, **HELD), line(2, "user.activate", **EXECUTED)], [("01", "02", "given back meanwhile", 1)]),
         ([line(1, **HELD), line(2, "user.activate", **PUT_OFF)], [("01", "", "held", 1)]),
+        ([line(1, **HELD), line(2, "user.replace", **ACTIVE)], [("01", "02", "given back meanwhile", 1)]),
+        ([line(1, **HELD), line(2, "user.patch", **ACTIVE)], [("01", "02", "given back meanwhile", 1)]),
+        ([line(1, **PUT_OFF), line(2, "user.replace", **ACTIVE)], [("01", "", "not done: upstream-unreachable", 1)]),
+        (
+            [line(1, "group.members.remove", guard={}, **PUT_OFF), line(2, "group.patch", **EXECUTED)],
+            [("01", "02", "given back meanwhile", 1)],
+        ),
+        *(
+            (
+                [line(1, "group.members.remove", **PUT_OFF), line(2, whole_list, **EXECUTED)],
+                [("01", "02", "given back meanwhile", 1)],
+            )
+            for whole_list in ("group.replace", "group.members.replace")
+        ),
+        (
+            [line(1, "group.members.remove", **PUT_OFF), line(2, "group.patch", **EXECUTED)],
+            [("01", "", "not done: upstream-unreachable", 1)],
+        ),
         (
             [line(1, **HELD), line(2, "user.delete", **EXECUTED)],
             [("02", "02", "done", 1), ("01", "02", "deleted meanwhile", 1)],
@@ -97,29 +118,84 @@ def test_what_comes_after_the_period_is_not_known_in_it() -> None:
     assert leavers(line(1, **HELD), line(9, **EXECUTED), until=9) == [("01", "", "held", 1)]
 
 
-def test_who_decided_on_a_hold_is_told() -> None:
-    report = Report()
-    details: dict[str, Any] = {
-        "tenant": "jira",
-        "hold": "hold-1",
-        "ruling": "approve",
-        "by": "olga",
-        "reason": "a team",
-    }
-    decision = {"time": at(2), "event": "notice", "notice": "guard-decision", "details": details}
-    expiry = {
-        "time": at(3),
-        "event": "notice",
-        "notice": "wave-expired",
-        "details": {"tenant": "jira", "hold": "hold-2"},
-    }
-    other = line(4, who="2", **HELD | {"guard": {"hold": "hold-2"}})
-    for record in (line(1, **HELD), decision, expiry, other):
-        assert not [item for item in report.take(record) if isinstance(item, Leaving)]
-    first, second = report.leavers.open_tasks()
+def decision(minute: int, ruling: str, tasks: list[str] | None = None, hold: str = "hold-1") -> dict[str, Any]:
+    details = {"tenant": "jira", "hold": hold, "ruling": ruling, "by": "olga", "reason": "a team", "tasks": tasks}
+    return {"time": at(minute), "event": "notice", "notice": "guard-decision", "details": details}
 
-    assert report.leavers.decided(first) == f"approve by olga at {at(2)}: a team"
-    assert "nobody decided in time" in report.leavers.decided(second)
+
+def expiry(minute: int) -> dict[str, Any]:
+    details = {"tenant": "jira", "hold": "hold-1", "denied": 1}
+    return {"time": at(minute), "event": "notice", "notice": "wave-expired", "details": details}
+
+
+def held(minute: int, who: str) -> dict[str, Any]:
+    return line(minute, who=who, method="PATCH", attributes=["active"], **HELD)
+
+
+TASK_OF_2 = tasks_of(held(1, "2"))[0]
+DENIED: dict[str, Any] = HELD | {"reason": "guard-denied", "status": 403}
+WAITS_BEHIND: dict[str, Any] = HELD | {"reason": "guard-behind"}
+
+
+@pytest.mark.parametrize(
+    ("records", "states"),
+    [
+        ([decision(3, "deny")], [("denied", ["deny"]), ("denied", ["deny"])]),
+        ([decision(3, "approve")], [("approved", ["approve"])] * 2),
+        ([expiry(3)], [("denied", ["deny"]), ("denied", ["deny"])]),
+        (
+            [decision(3, "approve", [TASK_OF_2]), decision(4, "deny")],
+            [("denied", ["deny"]), ("approved", ["approve"])],
+        ),
+        (
+            [decision(3, "approve", [TASK_OF_2]), expiry(4)],
+            [("denied", ["deny"]), ("approved", ["approve"])],
+        ),
+        ([decision(3, "approve"), decision(4, "deny")], [("denied", ["approve", "deny"])] * 2),
+        (
+            [decision(3, "deny"), decision(4, "approve", [TASK_OF_2])],
+            [("denied", ["deny"]), ("approved", ["deny", "approve"])],
+        ),
+        (
+            [decision(3, "approve"), line(4, who="1", guard={"hold": "hold-1"}, **PUT_OFF), decision(5, "deny")],
+            [("denied", ["approve", "deny"])] * 2,
+        ),
+        (
+            [line(3, who="1", **WAITS_BEHIND), decision(4, "deny")],
+            [("held", []), ("denied", ["deny"])],
+        ),
+        ([decision(3, "deny", hold="hold-2")], [("held", []), ("held", [])]),
+        ([decision(3, "deny", ["somebody else's"])], [("held", []), ("held", [])]),
+    ],
+)  # fmt: skip
+def test_what_was_decided_is_told_of_those_whom_it_covers_though_nobody_came_again(
+    records: list[dict[str, Any]], states: list[tuple[str, list[str]]]
+) -> None:
+    tasks = [item for item in told(held(1, "1"), held(2, "2"), *records) if isinstance(item, Leaving)]
+
+    assert [(task.state, [one.ruling for one in task.decisions]) for task in tasks] == states
+
+
+def test_a_decision_on_some_tasks_is_told_of_one_that_cannot_be_named_and_changes_nothing() -> None:
+    long_list = line(1, "group.members.remove", method="PATCH", lost=["1"], lost_total=300, **HELD)
+    [task, *_] = [item for item in told(long_list, decision(3, "deny", [TASK_OF_2])) if isinstance(item, Leaving)]
+
+    assert (task.state, [one.ruling for one in task.decisions]) == ("held", ["deny"])
+
+
+def test_a_decision_of_before_the_first_attempt_on_the_log_is_told() -> None:
+    report = Report()
+    for record in (decision(1, "deny"), decision(2, "approve", ["somebody else's"]), held(3, "1") | DENIED):
+        assert not [item for item in report.take(record) if isinstance(item, Leaving)]
+    [task] = report.leavers.open_tasks()
+
+    assert [one.words(one.at) for one in task.decisions] == [f"deny by olga at {at(1)}: a team"]
+
+
+def test_that_nobody_decided_is_told() -> None:
+    [task] = [item for item in told(held(1, "1"), expiry(3)) if isinstance(item, Leaving)]
+
+    assert task.decisions[0].words("9 o'clock") == "denied at 9 o'clock, for nobody decided in time"
 
 
 def test_of_access_each_line_with_an_end_is_told_and_counted() -> None:
@@ -133,7 +209,28 @@ def test_of_access_each_line_with_an_end_is_told_and_counted() -> None:
     found = [item for record in records for item in report.take(record) if isinstance(item, Access)]
 
     assert [item.record["request"] for item in found] == ["r1", "r2"]
-    assert report.totals == {("activated", True): 1, ("deactivated", False): 1}
+    assert report.totals == {"activated": 1}
+    assert report.not_done() == {"deactivated": 1}
+
+
+def test_of_what_is_not_done_people_are_counted_and_not_attempts() -> None:
+    report = Report()
+    created: dict[str, Any] = {"resource": "/Users", "people": [{"userName": "Anna"}]}
+    more: dict[str, Any] = {"people": [{"id": "1"}], "people_total": 4}
+    for record in (
+        *(line(minute, **PUT_OFF) for minute in range(10)),
+        line(11, who="2", **PUT_OFF),
+        line(12, who="3", **PUT_OFF),
+        line(13, who="3", **EXECUTED),
+        line(14, "user.create", outcome="not-executed", status=409, **created),
+        line(15, "user.create", outcome="not-executed", status=409, **created | {"people": [{"userName": "anna"}]}),
+        line(16, "group.members.add", **PUT_OFF | more),
+        line(17, "group.members.add", **PUT_OFF | more),
+    ):
+        list(report.take(record))
+
+    assert report.totals == {"deactivated": 1}
+    assert report.not_done() == {"deactivated": 2, "created": 1, "added to group": 4}
 
 
 def test_of_two_outcomes_of_one_request_the_later_counts_alone() -> None:
@@ -148,7 +245,7 @@ def test_of_two_outcomes_of_one_request_the_later_counts_alone() -> None:
     assert [item.record for item in found if isinstance(item, Access)] == [late]
     assert [item.attempts for item in found if isinstance(item, Leaving)] == [1]
     assert not [item for item in found if isinstance(item, Refused)]
-    assert report.totals == {("deactivated", True): 1}
+    assert report.totals == {"deactivated": 1}
 
 
 def test_an_outcome_that_is_told_after_the_period_does_not_take_the_older_ones_place() -> None:
@@ -197,11 +294,42 @@ def test_refusals_are_counted_by_tenant_and_reason() -> None:
         ([line(1, event="intent"), line(1, **EXECUTED)], []),
         ([line(1, event="intent"), line(1, event="interrupted", outcome="unknown")], ["r1"]),
         ([line(1, "group.rename", outcome="unknown")], ["r1"]),
+        ([line(1, outcome="unknown"), line(2, **EXECUTED)], []),
+        ([line(1, outcome="unknown"), line(2, "user.replace", guard={"loss": "deactivated"}, **EXECUTED)], []),
+        ([line(1, event="intent"), line(2, event="intent"), line(2, **EXECUTED)], []),
+        ([line(1, outcome="unknown"), line(2, outcome="unknown")], ["r1", "r2"]),
+        ([line(1, outcome="unknown"), line(2, **PUT_OFF)], ["r1"]),
+        ([line(1, outcome="unknown"), line(2, who="2", **EXECUTED)], ["r1"]),
+        ([line(1, outcome="unknown"), line(2, "user.activate", **EXECUTED)], ["r1"]),
+        ([line(2, **EXECUTED), line(1, outcome="unknown")], ["r1"]),
+        ([line(1, "user.patch", outcome="unknown"), line(2, "user.patch", **EXECUTED)], []),
+        (
+            [
+                line(1, "user.create", "", event="intent", **NEW),
+                line(1, "user.create", "", outcome="unknown", **NEW),
+                line(2, "user.create", "", event="intent", **NEW),
+                line(2, "user.create", "", **EXECUTED | NEW | {"people": [{"id": "7", "userName": "anna"}]}),
+            ],
+            [],
+        ),
     ],
 )
 def test_writes_of_whose_end_nobody_knows_are_told_once(records: list[dict[str, Any]], requests: list[str]) -> None:
     found = [item for item in told(*records) if isinstance(item, Unsettled)]
     assert [item.record["request"] for item in found] == requests
+
+
+def test_an_interrupted_write_is_told_with_the_moment_at_which_it_was_asked_for() -> None:
+    records = [line(1, event="intent"), line(50, request="r1", event="interrupted", outcome="unknown")]
+    [found] = [item for item in told(*records, since=9) if isinstance(item, Unsettled)]
+
+    assert found.time == at(1)
+
+
+def test_what_may_have_been_done_is_not_refused() -> None:
+    assert not [
+        item for item in told(line(1, outcome="unknown", reason="upstream-broken")) if isinstance(item, Refused)
+    ]
 
 
 def test_names_are_known_wherever_in_the_log_they_stand() -> None:
@@ -214,6 +342,15 @@ def test_names_are_known_wherever_in_the_log_they_stand() -> None:
     assert names.known("jira", Whom("", "ANNA@example.com"))[0] == "1"
     assert names.known("wiki", Whom("1")) == ("1", (), "")
     assert (names.group("jira", "g"), names.group("wiki", "g")) == ("crew", "g")
+
+
+def test_a_group_is_called_as_its_creation_called_it() -> None:
+    created: dict[str, Any] = {"resource": "/Groups", "resource_name": "crew", "resource_id": "g"}
+    names, record = Names(), line(1, "group.create", **created, **EXECUTED)
+    names.learn(record)
+    [change] = changes_of(record)
+
+    assert (change.group, names.group("jira", change.group)) == ("g", "crew")
 
 
 def test_ids_that_differ_by_case_are_two_people() -> None:

@@ -75,6 +75,28 @@ def requests(*words: object) -> list[str]:
     return [json.loads(found)["request"] for found in ran.stdout.splitlines()]
 
 
+@pytest.mark.parametrize("how", [[], ["--no-index"]])
+def test_what_was_held_and_who_decided_is_found_by_the_hold(log: Path, how: list[str]) -> None:
+    details = {"tenant": "jira", "hold": "hold-1", "ruling": "approve", "by": "olga", "reason": "a team left"}
+    write(log, line(7, event="notice", notice="guard-decision", details=details), line(8), number=2)
+
+    assert requests(log, "--hold", "hold-1", *how) == ["req-4", "req-7"]
+    assert requests(log, "--notice", "guard-decision", "--notice", "stop", *how) == ["req-7"]
+    assert requests(log, "--hold", "hold-2", *how) == []
+    assert "by olga; reason a team left" in search(log, "--hold", "hold-1", *how).stdout
+
+
+@pytest.mark.parametrize("how", [[], ["--no-index"]])
+def test_refused_requests_about_somebody_are_found_though_they_bear_a_path_alone(log: Path, how: list[str]) -> None:
+    refused = {"operation": None, "people": None, "resource": None, "reason": "operation-not-allowed"}
+    refused |= {"method": "DELETE", "path": "/scim/jira/v2/Users/1"}
+    other = refused | {"path": "/scim/jira/v2/Users/2"}
+    write(log, line(7, event="refusal", **refused), line(8, event="refusal", **other), number=2)
+
+    assert requests(log, "--person", "anna@example.com", "--outcome", "refused", *how) == ["req-7"]
+    assert requests(log, "--operation", "user.delete", *how) == ["req-7", "req-8"]
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
@@ -84,11 +106,13 @@ def requests(*words: object) -> list[str]:
         (["--person", "anna@example.com", "--exact"], ["req-1"]),
         (["--person", "nobody"], []),
         (["--outcome", "refused"], ["req-5"]),
+        (["--outcome", "unknown"], ["req-6"]),
         (["--outcome", "interrupted", "--outcome", "held"], ["req-4", "req-6"]),
         (["--operation", "user.replace"], ["req-1"]),
         (["--operation", "user.*", "--tenant", "wiki"], []),
         (["--request", "req-2"], ["req-2", "req-2"]),
         (["--since", "2026-01-15T09:04Z", "--until", "2026-01-15T09:06Z"], ["req-4", "req-5"]),
+        (["--since", "2026-01-15 09:05:00 UTC", "--until", "2999-01-01"], ["req-5", "req-6"]),
         (["--limit", "2"], ["req-5", "req-6"]),
         (["--limit", "0", "--tenant", "jira"], ["req-1", "req-2", "req-2", "req-3", "req-4", "req-5", "req-6"]),
     ],
@@ -115,6 +139,26 @@ def test_the_table_has_a_row_a_request_and_says_who_was_taken_for_one_person(log
     assert "executed 204" in ran.stdout
     assert "12 ms" in ran.stdout
     assert "interrupted: nobody knows" in ran.stdout
+
+
+def test_the_table_tells_names_that_the_log_gives_to_ids(log: Path) -> None:
+    write(
+        log,
+        line(7, operation="group.create", resource="/Groups", resource_id="g", resource_name="crew", people=None),
+        line(8, operation="group.members.add", resource="/Groups/g"),
+        line(9, operation="user.get", people=None),
+        number=2,
+    )
+    table = search(log, "--since", "2026-01-15T09:06Z").stdout
+    _, head, *of_anna = search(log, "--person", "00u1", "--since", "2026-01-15T09:06Z").stdout.splitlines()
+    whom = slice(head.index("WHOM"), head.index("REQUEST"))
+
+    assert "crew, 1" in table, "her name is on none of these lines"
+    assert [row[whom].strip() for row in of_anna] == [
+        "anna@example.com",
+        "/Groups/g, anna@example.com",
+        "anna@example.com",
+    ]
 
 
 def executed_and_told_late(directory: Path) -> Path:
@@ -163,7 +207,9 @@ def test_nothing_found_exits_0_and_says_so(log: Path) -> None:
     [
         (["--operation", "user.remove"], "there are bulk, discovery.get"),
         (["--outcome", "done"], "'executed', 'not-executed', 'unknown', 'refused', 'held', 'interrupted'"),
-        (["--since", "yesterday"], "must be a time such as"),
+        (["--since", "last week"], "must be a time such as"),
+        (["--since", "2026-02-01", "--until", "2026-01-01"], "--until must come after --since"),
+        (["--since", "2999-01-01"], "is to come"),
         (["--person", " "], "give a name or an id"),
         (["--exact"], "--exact needs --person"),
         (["--index", "x", "--no-index"], "without --no-index"),
@@ -176,11 +222,35 @@ def test_a_slip_is_a_usage_error_that_says_what_there_is(log: Path, words: list[
     assert says in ran.stderr
 
 
+def test_a_file_is_no_log(tmp_path: Path, cache: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    assert (search(file).exit_code, search(file, "--no-index").exit_code) == (1, 1)
+
+
 def test_no_log_exits_1_and_leaves_no_index(tmp_path: Path, cache: Path) -> None:
     ran = search(tmp_path)
 
     assert (ran.exit_code, "there is no audit log" in ran.stderr) == (1, True)
     assert not cache.exists()
+
+
+def test_a_log_without_its_beginning_says_so(log: Path) -> None:
+    write(log, line(7), line(8))
+
+    assert f"{log} begins with line 7" in search(log).stderr
+    assert "begins with" not in search(log, "--since", "2026-01-15T09:08Z").stderr
+
+
+def test_a_tenant_whom_no_line_names_is_said(log: Path) -> None:
+    assert "No line names the tenant nope; the newest lines name jira." in search(log, "--tenant", "nope").stderr
+    assert "No line names" not in search(log, "--tenant", "jira", "--person", "nobody").stderr
+
+
+def test_who_gives_a_part_of_a_name_is_told_that_names_are_whole(log: Path) -> None:
+    assert "No line bears the name anna: --person takes whole names" in search(log, "--person", "anna").stderr
+    assert "No line bears" not in search(log, "--person", "00u1", "--outcome", "unknown", "--tenant", "x").stderr
 
 
 def test_two_logs_are_merged_and_named(log: Path, tmp_path: Path) -> None:
@@ -191,6 +261,15 @@ def test_two_logs_are_merged_and_named(log: Path, tmp_path: Path) -> None:
         "req-1", "req-2", "req-3", "other", "req-4", "req-5", "req-6",
     ]  # fmt: skip
     assert f"{tmp_path / 'gw-2'}" in ran.stdout
+
+
+def test_lines_of_a_copy_are_shown_once_and_that_is_said(log: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "audit-000001.jsonl").write_bytes((log / "audit-000001.jsonl").read_bytes())
+
+    assert requests(log, copy) == requests(log)
+    assert f"lines of {copy} stand in another of these logs too" in search(log, copy).stderr
 
 
 def test_what_a_terminal_would_obey_is_made_harmless(log: Path) -> None:
@@ -260,6 +339,16 @@ def test_a_cache_that_cannot_be_written_is_no_hindrance(log: Path, cache: Path) 
     ran = search(log, "--request", "req-3")
 
     assert (ran.exit_code, "req-3" in ran.stdout, "the log itself is read" in ran.stderr) == (0, True, True)
+
+
+def test_an_index_of_another_version_is_made_anew(log: Path, cache: Path) -> None:
+    search(log)
+    file = index_path(log, {"XDG_CACHE_HOME": str(cache)})
+    content = file.read_bytes()
+    file.write_bytes(content[:71] + b"\x01" + content[72:])
+
+    assert requests(log, "--request", "req-3") == ["req-3"]
+    assert file.read_bytes()[68:72] == content[68:72]
 
 
 def test_deleted_files_are_found_no_more(log: Path) -> None:

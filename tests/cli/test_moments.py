@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.cli.moments import read_future, read_past, read_span, shown, shown_span
+from gateway.cli.moments import read_ago, read_future, read_past, read_span, shown, shown_span
 from tests.worlds import NOW
+
+NOW_IN_WHOLE_SECONDS = int(NOW)
 
 
 @pytest.mark.parametrize(
@@ -24,11 +27,39 @@ def test_a_time_with_a_zone_is_that_moment(text: str) -> None:
     assert read_future(text, NOW) == datetime(2027, 2, 1, 9, tzinfo=UTC).timestamp()
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Oslo", "Asia/Kolkata", "America/Sao_Paulo"])
+def test_a_time_as_it_is_shown_is_that_moment(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        # By the hour over a year, with both hours of an autumn night.
+        for moment in range(NOW_IN_WHOLE_SECONDS, NOW_IN_WHOLE_SECONDS + 366 * 86_400, 3600):
+            assert read_ago(shown(moment), NOW) == moment
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_days_begin_at_midnight() -> None:
+    today = datetime.fromtimestamp(NOW).astimezone().replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+
+    assert read_past("now", NOW) == NOW
+    assert read_past("today", NOW) == today.astimezone().timestamp()
+    assert read_past("yesterday", NOW) == (today - timedelta(days=1)).astimezone().timestamp()
+
+
+def test_a_time_that_may_be_to_come_may_have_passed_too() -> None:
+    assert read_ago("2030-01-01T00:00Z", NOW) > NOW > read_ago("7d", NOW)
+
+
 def test_a_time_without_a_zone_is_this_machines() -> None:
     assert read_future("2027-02-01", NOW) == datetime(2027, 2, 1).astimezone().timestamp()
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2", "h", "-2h", "2 hours", "1000000s", "2027-13-01", "0001-01-01", "²h"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "2", "h", "-2h", "2 hours", "1000000s", "2027-13-01", "0001-01-01", "²h", "2027-01-01 09:00:00 XYZ"],
+)
 def test_anything_else_is_refused_with_what_would_be_right(text: str) -> None:
     with pytest.raises(ValueError, match="such as"):
         read_future(text, NOW)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gateway.audit.tasks import tasks_of
 from gateway.rehearsal.application import Application
 from tests.end_to_end.guarded import guarded, people, user
 from tests.end_to_end.processes import PATIENCE_SECONDS
@@ -43,7 +44,8 @@ async def test_a_leaver_whom_the_guard_held_is_found_by_name_and_reported_with_w
         assert await it.switch_off(*ids) == [204, 204, 204, 429]
         live = await audit(tmp_path, "search", "--person", "SOUGHT-3@example.com", "--outcome", "held", "--json")
         [hold] = await it.holds()
-        await it.guard("approve", hold["id"], "--reason", "a team left")
+        [task] = tasks_of(json.loads(live))
+        await it.guard("approve", hold["id"], "--task", task, "--reason", "a team left")
         done = await it.switch(ids[3], active=False)
         by_request = await audit(tmp_path, "search", "--request", done.fields["x-request-id"], "--json")
         by_external_id = await audit(tmp_path, "search", "--person", "00u3", "--operation", "user.deactivate")

@@ -26,6 +26,10 @@ NAMES = (
 OPERATIONS = ("user.get", "user.create", "user.deactivate", "group.members.add", "group.delete", "bulk")
 RESULTS = ("executed", "not-executed", "unknown")
 REASONS = ("guard-held", "guard-denied", "credential-unknown")
+PATHS = ("/scim/v2/Users/1", "/scim/v2/Users/%31", "/scim/Users/a%2Fb", "/scim/v2/Groups/1", "/scim/v2/Users", "/1")
+VERBS = {"GET": "get", "PUT": "replace", "DELETE": "delete", "PATCH": ""}
+HOLDS = ("hold-1", "hold-2")
+NOTICES = ("wave-held", "guard-decision")
 
 Happening: TypeAlias = Callable[[Path, random.Random], None]
 
@@ -37,9 +41,18 @@ def random_line(dice: random.Random) -> bytes:
     record["event"] = dice.choice(["intent", "outcome", "outcome", "refusal", "interrupted", "notice"])
     if record["event"] == "notice":
         where = f"{dice.choice(NAMES)} (/Users/{dice.choice(NAMES[:7])})"
-        record["details"] = {"tenant": dice.choice(["jira", "wiki"]), "whom": where, "request": f"r{dice.randrange(9)}"}
+        record["notice"] = dice.choice(NOTICES)
+        record["details"] = {
+            "hold": dice.choice(HOLDS),
+            "tenant": dice.choice(["jira", "wiki"]),
+            "whom": where,
+            "request": f"r{dice.randrange(9)}",
+        }
         return json.dumps(record).encode()
     record |= {"request": f"r{dice.randrange(9)}", "tenant": dice.choice(["jira", "wiki"])}
+    if record["event"] == "refusal":
+        record |= {"method": dice.choice(sorted(VERBS)), "path": dice.choice(PATHS), "reason": dice.choice(REASONS)}
+        return json.dumps(record).encode()
     record["operation"] = dice.choice(OPERATIONS)
     if dice.random() < 0.4:
         kinds = dice.sample(["id", "userName", "externalId"], dice.randint(1, 3))
@@ -52,6 +65,8 @@ def random_line(dice: random.Random) -> bytes:
         record["resource_name"] = dice.choice(NAMES)
     if dice.random() < 0.7:
         record["outcome"] = dice.choice(RESULTS)
+    if dice.random() < 0.2:
+        record["guard"] = {"verdict": "hold", "hold": dice.choice(HOLDS)}
     if dice.random() < 0.3:
         record["reason"] = dice.choice(REASONS)
     return json.dumps(record, ensure_ascii=dice.random() < 0.8).encode()
@@ -138,12 +153,12 @@ def naive_search(
         reason = record.get("reason", "") if record["event"] != "intent" else ""
         if reason == "guard-held":
             end.add("held")
-        elif (reason and record.get("outcome") != "executed") or record["event"] == "refusal":
+        elif (reason and record.get("outcome") not in ("executed", "unknown")) or record["event"] == "refusal":
             end.add("refused")
         return (
             (person is None or is_same)
             and tenant in (None, record.get("tenant", details.get("tenant")))
-            and (operation is None or record.get("operation", "").startswith(operation))
+            and (operation is None or _operation(record).startswith(operation))
             and (result is None or result in end)
             and request in (None, record.get("request"), details.get("request"))
             and since <= record["time"] < until
@@ -159,10 +174,20 @@ def _read(line: bytes) -> object:
         return None
 
 
+def _operation(record: dict[str, Any]) -> str:
+    path = record.get("path", "")
+    if "/Users" not in path and "/Groups" not in path:
+        return str(record.get("operation", ""))
+    verb = VERBS[record["method"]] if path[-1] in "1b" else {"GET": "list"}.get(record["method"], "")
+    return f"{'user' if '/Users' in path else 'group'}.{verb}"
+
+
 def _names(record: dict[str, Any]) -> list[tuple[str, str]]:
     found = [(kind, value) for who in record.get("people", []) for kind, value in who.items()]
     found += [("id", value) for value in record.get("lost", [])]
     found += [("id", unquote(record["resource"].removeprefix("/Users/")))] if "resource" in record else []
+    if "/Users/" in record.get("path", ""):
+        found.append(("id", unquote(record["path"].rpartition("/")[2])))
     if record.get("operation", "").startswith("user.") and "resource_name" in record:
         found.append(("userName", record["resource_name"]))
     if "details" in record:

@@ -104,11 +104,24 @@ def log_of(directory: Path, *records: str) -> Log:
 
 def test_logs_of_several_instances_are_merged_by_time(tmp_path: Path) -> None:
     one = log_of(tmp_path / "1", '"n":1', '"n":3', '"n":5')
-    two = log_of(tmp_path / "2", '"n":2')  # at the moment of 1
+    two = log_of(tmp_path / "2", '"n":2,"instance":"two"')  # at the moment of 1
     three = log_of(tmp_path / "3", '"n":2', '"n":4')  # at those of 1 and 3
 
     assert [found.record["n"] for found in search([one, two, three], Query())] == [1, 2, 2, 3, 4, 5]
     assert next(search([one, two, three], Query(), backwards=True)).directory == one.directory
+
+
+def test_a_line_that_stands_in_two_logs_comes_once_and_one_that_stands_in_one_twice_comes_twice(tmp_path: Path) -> None:
+    one = log_of(tmp_path / "1", '"n":1', '"n":2', '"n":3')
+    copy = log_of(tmp_path / "2", '"n":1', '"n":2', '"n":4')
+    twice = tmp_path / "3"
+    twice.mkdir()
+    (twice / "audit-000001.jsonl").write_text('{"time":"2027-01-15T09:00:00.000000Z","n":9}\n' * 2)
+
+    for backwards in (False, True):
+        found = [found.record["n"] for found in search([one, copy, Log(twice)], Query(), backwards=backwards)]
+        assert sorted(map(str, found)) == ["1", "2", "3", "4", "9", "9"]
+    assert one.lines_of_others + copy.lines_of_others == 4  # of two searches
 
 
 def test_a_name_that_one_instance_saw_is_known_of_the_others(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ is on disk before the write leaves, or before the client is told to come back.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from gateway.audit.tasks import digest_of, parts_of
 from gateway.exchange import Client, Delivery, Judgement, Operation, Outcome, RequestId, Trail, Verdict
 from gateway.refusal import Reason, Refusal
 from gateway.scim.access import Loss, Taking
@@ -245,20 +245,21 @@ def _write(
 
 
 def _task(operation: Operation, where: str, client: Client) -> str:
-    """A digest which a client's repeats share, though it may read a profile anew between two of them.
-
-    So neither bodies nor the attributes of a whole resource count; but two writes to one group that name different
-    members are two tasks, and so are a deactivation and a reactivation of one user.
-    """
+    """A digest which a client's repeats share; the audit log's reader finds it again from what a line says."""
     takes = operation.takes
-    parts = [client.tenant_name, operation.method, where, takes.loss.value if takes else ""]
-    if operation.method == "PATCH":
-        parts.append(operation.name)
-        parts += sorted(operation.attributes)
-        if operation.address.kind is Kind.GROUPS:
-            parts += sorted(person.id or "" for person in operation.people)
-            parts += sorted(takes.people) if takes else ()
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    of_group = operation.address.kind is Kind.GROUPS
+    return digest_of(
+        parts_of(
+            tenant=client.tenant_name,
+            method=operation.method,
+            resource=where,
+            loss=takes.loss.value if takes else "",
+            operation=operation.name,
+            attributes=operation.attributes,
+            members=[person.id or "" for person in operation.people] if of_group else None,
+            taken=takes.people if takes else (),
+        )
+    )
 
 
 async def _find(
