@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TextIO
 
 import orjson
 
+from gateway.cli.log_writer import MAX_WAITING_CHARS, LineWriter, Write, to_descriptor
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _MAX_TEXT = 8192
+DRAIN_SECONDS = 5.0  # how long the end of the process waits for whoever reads the log
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,37 +36,29 @@ class JsonFormatter(logging.Formatter):
         return _written(line)
 
 
-class GatheringHandler(logging.StreamHandler[TextIO]):
-    """Writes what one turn of the event loop had to say with one call; without a loop, each line at once."""
+class LineHandler(logging.Handler):
+    """Gives lines to the thread that writes them."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
-        self._lines: list[str] = []
+    def __init__(self, write: Write, *, max_waiting_chars: int = MAX_WAITING_CHARS) -> None:
+        super().__init__()
+        self._writer = LineWriter(write, self._gap, max_waiting_chars=max_waiting_chars)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._lines.append(self.format(record) + "\n")
+            line = self.format(record)  # here and not in the thread: what a record holds may have changed by then
         except Exception:
             self.handleError(record)
-            return
-        if len(self._lines) > 1:
-            return
-        try:
-            asyncio.get_running_loop().call_soon(self.flush)
-        except RuntimeError:  # no loop, or another thread than its own
-            self.flush()
+        else:
+            self._writer.put(line + "\n")
 
     def flush(self) -> None:
-        """Write what was gathered."""
-        self.acquire()
-        try:
-            lines, self._lines = self._lines, []
-            # Nobody takes them: the pipe's reader is gone, the disk full. To say so would be one more such line.
-            with suppress(OSError, ValueError):
-                self.stream.write("".join(lines))
-                super().flush()
-        finally:
-            self.release()
+        """Wait until what was said is written, but not for long; logging calls it at the end of the process."""
+        self._writer.drain(DRAIN_SECONDS)
+
+    def _gap(self, lines: int) -> str:
+        missing = {"name": __name__, "levelno": logging.ERROR, "levelname": "ERROR", "dropped": lines}
+        told = f"{lines} log lines were dropped: the reader of standard output had stalled"
+        return self.format(logging.makeLogRecord(missing | {"msg": told})) + "\n"
 
 
 def _written(line: dict[str, object]) -> str:
@@ -90,7 +83,7 @@ def configure_logging(level: str) -> None:
     """Everything of `level` (a name of logging) and above goes to standard output."""
     # Nothing of these is shown, and looking them up costs more than the line itself.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = GatheringHandler(sys.stdout)
+    handler = LineHandler(to_descriptor(sys.stdout.fileno()))
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from gateway.settings.models import StdoutSection
 from gateway.sinks.outlets import form_of
@@ -30,8 +30,13 @@ class StdoutOutlet:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[StdoutChannel]:
-        """It is open."""
-        yield StdoutChannel(self._descriptor)
+        """It is open, and does not block meanwhile: the gateway's own log may take the room that we waited for."""
+        blocked = os.get_blocking(self._descriptor)
+        os.set_blocking(self._descriptor, False)
+        try:
+            yield StdoutChannel(self._descriptor)
+        finally:
+            os.set_blocking(self._descriptor, blocked)
 
 
 class StdoutChannel:
@@ -45,7 +50,8 @@ class StdoutChannel:
         while content:
             piece = _piece(content)
             await self._wait_until_it_takes_more()
-            content = content[os.write(self._descriptor, piece) :]
+            with suppress(BlockingIOError):
+                content = content[os.write(self._descriptor, piece) :]
 
     @property
     def has_ended(self) -> bool:

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-import asyncio
 import errno
-import io
 import json
 import logging
-from typing import Any, TextIO
+from queue import Queue
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli.logs import GatheringHandler, JsonFormatter
+from gateway.cli.log_writer import Write
+from gateway.cli.logs import JsonFormatter, LineHandler
+from tests.cli.readers import Stalling
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=())).map(
     lambda text: text + "\udce9\r\n\u2028\x7f\x9b2J\u202e"
@@ -58,15 +59,8 @@ def test_a_huge_message_is_cut() -> None:
     assert len(formatted("a" * 1_000_000)) < 10_000
 
 
-class Broken(io.StringIO):
-    """A pipe that nobody reads any more."""
-
-    def write(self, text: str, /) -> int:
-        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-
-
-def handler(stream: TextIO) -> logging.Handler:
-    made = GatheringHandler(stream)
+def handler(write: Write, max_waiting_chars: int = 10_000) -> LineHandler:
+    made = LineHandler(write, max_waiting_chars=max_waiting_chars)
     made.setFormatter(JsonFormatter())
     return made
 
@@ -75,30 +69,66 @@ def record(text: str) -> logging.LogRecord:
     return logging.makeLogRecord({"msg": text, "levelname": "INFO", "name": "gateway"})
 
 
-async def test_what_one_turn_of_the_loop_says_is_written_at_once_and_in_order() -> None:
-    stream = io.StringIO()
-    gathering = handler(stream)
-    for number in range(3):
-        gathering.handle(record(f"{number}"))
-    assert stream.getvalue() == ""
-    await asyncio.sleep(0)
-
-    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["0", "1", "2"]
+def messages(content: bytes) -> list[str]:
+    return [json.loads(line)["message"] for line in content.splitlines()]
 
 
-def test_without_a_loop_each_line_is_written_at_once() -> None:
-    stream = io.StringIO()
-    handler(stream).handle(record("ready"))
+def test_lines_are_written_in_order() -> None:
+    written: list[bytes] = []
+    lines = handler(written.append)
+    for number in range(30):
+        lines.handle(record(f"{number}"))
+    lines.flush()
 
-    assert json.loads(stream.getvalue())["message"] == "ready"
+    assert messages(b"".join(written)) == [f"{number}" for number in range(30)]
 
 
-async def test_a_reader_who_has_gone_neither_hurts_the_loop_nor_makes_it_spin() -> None:
-    faults: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-    gathering = handler(Broken())
-    gathering.handle(record("lost"))
-    for _ in range(3):
-        await asyncio.sleep(0)
+def test_what_a_record_holds_may_change_once_it_was_said() -> None:
+    written: list[bytes] = []
+    lines, people = handler(written.append), ["ada"]
+    lines.handle(logging.makeLogRecord({"msg": "%s", "args": (people,)}))
+    people.clear()
+    lines.flush()
 
-    assert faults == []
+    assert messages(b"".join(written)) == ["['ada']"]
+
+
+def test_a_line_is_written_without_being_asked_for() -> None:
+    written: Queue[bytes] = Queue()
+    handler(written.put).handle(record("ready"))
+
+    assert messages(written.get(timeout=10)) == ["ready"]
+
+
+def test_lines_that_were_dropped_are_told_in_their_place() -> None:
+    written: list[bytes] = []
+    reader = Stalling(written)
+    lines = handler(reader, 200)
+    lines.handle(record("before"))
+    reader.stalls.wait(10)
+    for number in range(7):
+        lines.handle(record(f"{number}"))
+    reader.goes_on.set()
+    lines.flush()
+    lines.handle(record("after"))
+    lines.flush()
+
+    told = [json.loads(line) for line in b"".join(written).splitlines()]
+    gap = "5 log lines were dropped: the reader of standard output had stalled"
+    assert [line["message"] for line in told] == ["before", "0", "1", gap, "after"]
+    assert (told[3]["level"], told[3]["dropped"]) == ("error", 5)
+
+
+def test_a_reader_who_has_gone_does_not_end_the_thread() -> None:
+    tries: list[bytes] = []
+
+    def broken(content: bytes) -> None:
+        tries.append(content)
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    lines = handler(broken)
+    for text in ("lost", "this too"):
+        lines.handle(record(text))
+        lines.flush()
+
+    assert [messages(content) for content in tries] == [["lost"], ["this too"]]

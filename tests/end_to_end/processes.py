@@ -134,6 +134,7 @@ async def start(
     module: str = "gateway",
     environment: Mapping[str, str] | None = None,
     descriptors: tuple[int, ...] = (),
+    stdout: int = asyncio.subprocess.PIPE,
 ) -> asyncio.subprocess.Process:
     """`scim-gateway` with these words, or another module with them; its log is read from standard output.
 
@@ -142,7 +143,7 @@ async def start(
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SCIM_GATEWAY")}
     return await asyncio.create_subprocess_exec(
         *(*under, sys.executable, "-m", module, *words),
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         env=ours | dict(environment or {}),
         pass_fds=descriptors,
     )

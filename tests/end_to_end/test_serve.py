@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -15,8 +17,10 @@ import pytest
 
 from gateway.journal.keys import KEY_NAME, made_or_read
 from gateway.journal.verifying import Request, verify
-from tests.end_to_end.processes import Served, serving, start
+from tests.end_to_end.processes import Served, serving, start, write_settings
+from tests.ports import unused_port
 from tests.upstreams import Conversation, answers, http_answer, json_answer, scripted_upstream
+from tests.waiting import until
 from tests.worlds import TOKEN, sha256
 
 LIST = json_answer(
@@ -166,6 +170,39 @@ async def test_a_fault_in_reading_new_settings_keeps_the_old_ones(tmp_path: Path
         await served.says("refused and the old ones kept")
 
         assert await status(served) == 200
+
+
+async def test_a_log_that_nobody_reads_holds_up_no_request_and_a_stop_says_the_rest(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)  # less than the start says
+    async with scripted_upstream(answers(LIST)) as upstream:
+        port, admin_port = unused_port(), unused_port()
+        file = write_settings(tmp_path, upstream.url, port, admin_port)
+        process = await start("serve", "--config", str(file), stdout=writing)
+        os.close(writing)
+        served = Served(process, tmp_path, port, admin_port)
+        try:
+            await until(lambda: '"notice":"start"' in _record(tmp_path), 10)
+            async with asyncio.timeout(10):
+                for _ in range(40):
+                    assert await status(served) == 200
+                assert (await admin(served, "/livez"))[0] == 200
+            served.signal(signal.SIGTERM)
+            await until(lambda: '"notice":"stop"' in _record(tmp_path), 10)
+            with os.fdopen(reading, "rb") as log:
+                said = [json.loads(line) for line in await asyncio.to_thread(log.readlines)]
+            assert await served.ends() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    assert sum(line["logger"] == "gateway.access" for line in said) == 40
+    assert [line["message"] for line in said if line["message"].startswith("stopp")]
+
+
+def _record(directory: Path) -> str:
+    return "".join(file.read_text() for file in sorted((directory / "audit").glob("*.jsonl")))
 
 
 async def _swallow(served: Served) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,26 @@ async def test_a_reader_that_stalls_holds_up_the_sink_alone(pipe: tuple[int, int
             read += await asyncio.to_thread(os.read, pipe[0], 10_000)
 
     assert bytes(read) == content
+
+
+@pytest.mark.parametrize("turns", range(5))  # of the loop, between the room that the sink sees and its write
+async def test_room_that_somebody_else_took_meanwhile_holds_up_the_sink_alone(
+    pipe: tuple[int, int], turns: int
+) -> None:
+    os.write(pipe[1], b"." * (65_536 - 4096))
+    async with StdoutOutlet(StdoutSection(), descriptor=pipe[1]).open() as channel, asyncio.TaskGroup() as tasks:
+        tasks.create_task(channel.send(LINE))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        with suppress(BlockingIOError):  # the sink was faster
+            os.write(pipe[1], b"." * 4096)  # the gateway's own log, for instance
+        for _ in range(5):
+            await asyncio.sleep(0)
+        content = await asyncio.to_thread(os.read, pipe[0], 100_000)
+
+    content += os.read(pipe[0], 1000) if LINE not in content else b""
+    assert content.endswith(LINE)
+    assert os.get_blocking(pipe[1])
 
 
 async def test_a_file_takes_everything(tmp_path: Path) -> None:
