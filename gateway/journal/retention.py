@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from math import inf
 from pathlib import Path
 
 from gateway.audit.chain import digest_of
 from gateway.audit.records import number_of, read_record, text_of
+from gateway.journal.clocks import time_of
 from gateway.journal.recovery import segment_paths
 
 log = logging.getLogger(__name__)
@@ -55,8 +55,8 @@ class _Start:
     prev: str | None
 
 
-def expired(directory: Path, before: float) -> tuple[Expired, ...]:
-    """Segments all of whose lines are older than `before` (Unix seconds), for the next one began before that.
+def expired(directory: Path, before: float, now: float) -> tuple[Expired, ...]:
+    """Segments all of whose lines are older than `before` (Unix seconds), for a later one began before that.
 
     Stops at one that cannot be read: whoever looks into that needs what is there. Empty ones, which failed appends
     leave behind, hold no line and are passed over.
@@ -66,26 +66,38 @@ def expired(directory: Path, before: float) -> tuple[Expired, ...]:
     """
     paths = [path for path in segment_paths(directory) if path.stat().st_size]
     found: list[Expired] = []
-    for path, following in pairwise(paths[: 1 - _KEPT]):
+    for place, (path, following) in enumerate(pairwise(paths[: 1 - _KEPT]), 1):
         start, end = _start(path), _start(following)
         if start is None or end is None:
             unread = path if start is None else following
             log.warning("no old segment of the audit log is deleted from %s on: its first line cannot be read", unread)
             break
-        if end.time >= before:
+        ended_at = _ended_at(start, paths[place:], now)
+        if ended_at >= before:
             break
         digest = end.prev or digest_of(path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2])
-        found.append(Expired(path, start.sequence, end.sequence - 1, digest, end.time))
+        found.append(Expired(path, start.sequence, end.sequence - 1, digest, ended_at))
     return tuple(found)
+
+
+def _ended_at(start: _Start, following: Sequence[Path], now: float) -> float:
+    """When the first of those began that do not begin in the future, as a clock that was ahead made them seem to."""
+    for path in following:
+        later = _start(path)
+        if later is None:
+            break
+        if later.time <= now:
+            # A clock that was behind makes no segment older than its own first line.
+            return max(later.time, start.time) if start.time <= now else later.time
+        log.warning("%s begins in the future: the clock was ahead, or is behind", path.name)
+    return inf
 
 
 def _start(path: Path) -> _Start | None:
     with path.open("rb") as segment:
         line = segment.readline()
-    record = read_record(line) or {}
-    try:
-        began_at = datetime.fromisoformat(text_of(record, "time")).timestamp()
-    except (OverflowError, ValueError):
-        return None
+    record, began_at = read_record(line) or {}, time_of(line)
     sequence = number_of(record, "seq")
-    return _Start(sequence, began_at, text_of(record, "prev") or None) if sequence > 0 else None
+    if began_at is None or sequence <= 0:
+        return None
+    return _Start(sequence, began_at, text_of(record, "prev") or None)

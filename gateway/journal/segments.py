@@ -146,7 +146,8 @@ class Segments:
             return self._begin_segment()
         if self._disk.size(self._path, self._identity) != self._good_bytes:
             return self._begin_where_it_was()
-        is_old = self._now() - self._began_at > self._rotation.max_seconds
+        # One of the future too: the clock was ahead, and by the right one it would not be old for years.
+        is_old = abs(self._now() - self._began_at) > self._rotation.max_seconds
         if self._good_bytes and (is_old or self._good_bytes + size_bytes > self._rotation.max_bytes):
             return self._begin_segment()
         return self._descriptor

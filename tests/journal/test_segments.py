@@ -61,6 +61,23 @@ def test_a_segment_that_is_too_old_is_followed_by_another(tmp_path: Path) -> Non
     assert len(list(tmp_path.glob("audit-*"))) > 1
 
 
+@pytest.mark.parametrize("restarts", [True, False])
+def test_a_segment_that_a_clock_made_begin_in_the_future_is_followed_by_another(tmp_path: Path, restarts: bool) -> None:
+    time = [10_000_000.0]
+    segments = open_segments(tmp_path, max_seconds=3600, now=lambda: time[0])
+    segments.append([LINE])
+    time[0] = 1000.0
+    if restarts:
+        segments.close()
+        segments = open_segments(tmp_path, max_seconds=3600, now=lambda: time[0])
+    for time[0] in (1000.0, 2000.0, 990.0):  # set back by a little, it goes on in the same one
+        segments.append([LINE])
+    segments.close()
+
+    headers = [read_header(path.read_bytes().splitlines()[0]) for path in sorted(tmp_path.glob("audit-*"))]
+    assert [header.began_at for header in headers if header] == [10_000_000.0, 1000.0]
+
+
 def test_a_restart_makes_no_segment_younger(tmp_path: Path) -> None:
     for seconds in (0.0, 2000.0, 4000.0):
         segments = open_segments(tmp_path, max_seconds=3600, now=lambda moment=seconds: moment)  # type: ignore[misc] # bound

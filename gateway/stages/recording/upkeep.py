@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.journal import Journal
+from gateway.journal.clocks import SteadyClock, leads_up_to
 from gateway.journal.disk import Disk
 from gateway.journal.keys import KEY_NAME, made_or_read, read_private
 from gateway.journal.notes import append_note
-from gateway.journal.retention import Keeping, expired
+from gateway.journal.retention import Expired, Keeping, expired
 from gateway.metrics import Metrics
 from gateway.stages.recording import Recording
 
@@ -51,6 +52,7 @@ class Upkeep:
         self._key: Ed25519PrivateKey | None = None
         self._signed_size, self._signed_segment, self._signed_at = 0, 0, clock()  # of the last checkpoint
         self._looked_at: float | None = None  # when for old segments
+        self._steady, self._warned = SteadyClock(now(), clock()), False
 
     async def begin(self, key_file: Path | None, state_directory: Path) -> None:
         """Take the key: `key_file`, or one of our own in the state directory, made at the first start.
@@ -126,7 +128,10 @@ class Upkeep:
     async def _delete_old_segments(self, now: float) -> None:
         """Each on record first: what is left proves what was there, and that it went as it should."""
         try:
-            for old in await asyncio.to_thread(expired, self._journal.directory, now - self._keeping.seconds):
+            found = await asyncio.to_thread(expired, self._journal.directory, now - self._keeping.seconds, now)
+            if not await self._may_delete(found, now):
+                return
+            for old in found:
                 if self._keeping.spares(old, now):
                     log.warning("%s is old enough to be deleted and was not sent yet: it stays", old.path.name)
                     return
@@ -139,3 +144,18 @@ class Upkeep:
             log.error("an old segment of the audit log could not be deleted: %s", error)  # noqa: TRY400 - says all
         except Exception:
             log.exception("old segments of the audit log could not be looked for")
+
+    async def _may_delete(self, found: tuple[Expired, ...], now: float) -> bool:
+        """Whether there is something old, by a time that may be believed."""
+        believed = self._steady.is_believed(now, self._clock())
+        if not found or believed or await asyncio.to_thread(leads_up_to, self._journal.directory, now):
+            self._warned = False
+            return bool(found)
+        if not self._warned:
+            log.error(
+                "no old segment of the audit log is deleted for now: by the clock, days have passed without a line."
+                " If the clock is wrong, set it within two days; then deletion goes on",
+                extra={"segments": len(found)},
+            )
+        self._warned = True
+        return False

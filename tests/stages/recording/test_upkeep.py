@@ -50,6 +50,22 @@ async def upkeep_of(
         yield upkeep, journal
 
 
+class Times:
+    """The time of day, which may be set, and time itself."""
+
+    def __init__(self, now: float) -> None:
+        self._now, self._clock = now, 0.0
+
+    def now(self) -> float:
+        return self._now
+
+    def clock(self) -> float:
+        return self._clock
+
+    def pass_by(self, seconds: float) -> None:
+        self._now, self._clock = self._now + seconds, self._clock + seconds
+
+
 def verdict_of(directory: Path) -> Verdict:
     key = made_or_read(directory / KEY_NAME).public_key()
     return verify(Request(directory / "audit", (key,)))
@@ -184,12 +200,16 @@ async def test_a_header_that_was_tampered_with_is_told_and_stops_no_start(
 
 
 async def test_old_segments_go_on_record_first_and_never_the_last_two(tmp_path: Path) -> None:
-    moment = worlds.NOW + 40 * 365 * DAY  # later than any segment was begun
+    times = Times(worlds.NOW + 40 * 365 * DAY)  # later than any segment was begun
     rotation = Rotation(max_bytes=500)
-    async with upkeep_of(tmp_path, rotation=rotation, keep_days=30, now=lambda: moment) as (upkeep, journal):
+    async with upkeep_of(tmp_path, rotation=rotation, keep_days=30, now=times.now, clock=times.clock) as (
+        upkeep,
+        journal,
+    ):
         for _ in range(12):
             await journal.append(LINE)
         before = sorted((tmp_path / "audit").glob("audit-*"))
+        times.pass_by(2 * DAY)
         await upkeep.tend()
         left = sorted((tmp_path / "audit").glob("audit-*"))
 
@@ -218,9 +238,33 @@ async def test_what_was_not_sent_yet_stays_as_long_again(tmp_path: Path, days: i
             await journal.append(LINE)
     before = sorted((tmp_path / "audit").glob("audit-*"))
     shipped = len(b"".join(path.read_bytes() for path in before[:2]).splitlines()) + 1  # and a line of the third
-    moment = time.time() + days * DAY
-    async with upkeep_of(tmp_path, keep_days=30, shipped=shipped, now=lambda: moment) as (upkeep, _):
+    times = Times(time.time() + (days - 2) * DAY)
+    async with upkeep_of(tmp_path, keep_days=30, shipped=shipped, now=times.now, clock=times.clock) as (upkeep, _):
+        times.pass_by(2 * DAY)
         await upkeep.tend()
 
     assert len(before) > 4
     assert [path for path in before if not path.exists()] == (before[:2] if spared else before[:-2])
+
+
+async def test_a_clock_that_is_ahead_deletes_nothing_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    times = Times(time.time() + 20 * 365 * DAY)
+    rotation = Rotation(max_bytes=500)
+    async with upkeep_of(tmp_path, rotation=rotation, keep_days=3650, now=times.now, clock=times.clock) as (
+        upkeep,
+        journal,
+    ):
+        for _ in range(12):
+            await journal.append(LINE)
+        for _ in range(47):
+            await upkeep.tend()
+            times.pass_by(3600)
+
+        assert told(tmp_path, "notice") == []
+        (record,) = [record for record in caplog.records if "no old segment" in record.message]
+        assert "If the clock is wrong" in record.message
+        times.pass_by(3600)
+        await upkeep.tend()
+        assert told(tmp_path, "notice") != []
