@@ -68,6 +68,7 @@ Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Mapping[str, 
 # (characters of a string, items of a list): the first that gives a line short enough is taken; the last always does.
 _BOUNDS = ((1024, 256), (256, 64), (64, 8), (16, 4))
 _CUT = "...(cut)"
+_STRANGERS_BYTES = 200  # of a text that a stranger wrote
 _OUR_TOKEN = re.compile(r"scimgw_[0-9A-Za-z_]+")  # somebody may have put one into a path
 _SCIM_PARAMETERS = (
     "filter",
@@ -191,7 +192,8 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
         record["tenant"] = trail.tenant_name
     if trail.client:
         record["credential"] = trail.client.credential
-    record["method"] = request.method
+    # SECURITY: strangers have so many lines a minute, whose length must not be theirs to choose.
+    record["method"] = request.method if trail.client else _short(request.method)
     if query:
         record["query"] = _parameters(query)
     if operation:
@@ -201,7 +203,7 @@ def _ask(record: dict[str, Value], trail: Trail) -> None:
             if trail.judgement.lost:
                 record["lost"] = trail.judgement.lost
     elif shown := _without_secrets(path.partition("#")[0]):
-        record["path"] = shown
+        record["path"] = shown if trail.client else _short(shown)
 
 
 def _tell_operation(record: dict[str, Value], trail: Trail, operation: Operation) -> None:
@@ -274,11 +276,19 @@ def _attempt(attempt: Attempt) -> dict[str, Value]:
 
 
 def _parameters(query: str) -> tuple[str, ...]:
-    """The names of SCIM's query parameters and Entra's flags; any other may be a secret, and shows as "other"."""
+    """The names of SCIM's query parameters and Entra's flags; any other may be a secret, and shows as "other".
+
+    # SECURITY: each name once, or a stranger could fill a line with `filter`, `Filter`, `FILTER` and so on.
+    """
     if not query:
         return ()
-    names = {part.partition("=")[0] for part in query.split("&") if part}
-    return tuple(sorted({name if name.lower() in _PARAMETERS else "other" for name in names}))
+    names: dict[str, str] = {}
+    for part in query.split("&"):
+        name = part.partition("=")[0]
+        known = name.lower() in _PARAMETERS
+        if part:
+            names.setdefault(name.lower() if known else "other", name if known else "other")
+    return tuple(sorted(names.values()))
 
 
 def _without_secrets(target: str) -> str:
@@ -349,6 +359,14 @@ def _bounded_value(value: Value, max_chars: int, max_items: int) -> Value:
     if isinstance(value, Mapping):
         return _bounded(value, max_chars, max_items)
     return value
+
+
+def _short(text: str) -> str:
+    """A stranger's text, cut to so much as is written with _STRANGERS_BYTES: some characters take twelve."""
+    kept = text[:_STRANGERS_BYTES]
+    while len(_encode({"": _harmless(kept, _STRANGERS_BYTES)})) > _STRANGERS_BYTES + len('{"":""}'):
+        kept = kept[: len(kept) * 7 // 8]
+    return kept if kept == text else kept + _CUT
 
 
 def _harmless(text: str, max_chars: int) -> str:

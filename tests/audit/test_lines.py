@@ -16,6 +16,7 @@ from gateway.audit.records import read_record
 from gateway.exchange import (
     Answer,
     Attempt,
+    Client,
     Delivery,
     Judgement,
     Operation,
@@ -31,6 +32,7 @@ from gateway.scim.documents import Document
 from gateway.scim.operations import Who
 from tests import worlds
 from tests.audit import schema, trails
+from tests.audit.trails import LONGEST_OF_STRANGERS
 
 intent = partial(lines.intent_line, now=worlds.NOW, instance="gw-1")
 outcome = partial(lines.outcome_line, now=worlds.NOW, instance="gw-1")
@@ -281,10 +283,31 @@ def test_a_notice_shows_its_details() -> None:
     assert (record["event"], record["notice"], record["details"]) == ("notice", "start", {"version": "1"})
 
 
-def test_a_long_text_is_cut_with_a_mark() -> None:
-    record = read(outcome(trails.turned_away(request=worlds.request(target="/" + "a" * 5000))))
+@pytest.mark.parametrize(("client", "characters"), [(worlds.client(), 1024), (None, 200)], ids=["client", "stranger"])
+def test_a_long_text_is_cut_with_a_mark(client: Client | None, characters: int) -> None:
+    trail = trails.turned_away(client=client, request=worlds.request(target="/" + "a" * 5000))
 
-    assert record["path"] == "/" + "a" * 1023 + "...(cut)"
+    assert read(outcome(trail))["path"] == "/" + "a" * (characters - 1) + "...(cut)"
+
+
+@pytest.mark.parametrize("text", ["a", "\udcff", "\x7f", "\U0001f600", '"', "\\", "\x01", "caf\xe9/"])
+def test_whatever_a_stranger_writes_takes_few_bytes_of_the_log(text: str) -> None:
+    spellings = "&".join(
+        f"{name[:place].upper()}{name[place:]}" for name in lines._PARAMETERS for place in range(len(name))
+    )
+    request = worlds.request("PROPPATCH", f"/{text * 8000}?{spellings}&other", address=f"2001:db8{':ffff' * 6}")
+    trail = trails.turned_away(request=request, settings="0123456789abcdef", tenant_name=None)
+    line = lines.outcome_line(trail, now=worlds.NOW, instance="gw-1.dmz.bank.example")
+
+    assert read(line)["path"].endswith("...(cut)")
+    assert len(read(line)["path"]) > 15
+    assert len(linked(Link(10**9), [line])[0]) <= LONGEST_OF_STRANGERS
+
+
+def test_a_parameter_shows_once_however_it_is_spelled() -> None:
+    trail = trails.turned_away(request=worlds.request(target="/?Filter=a&filter=b&FILTER&x=1&y=2&&count=1"))
+
+    assert read(outcome(trail))["query"] == ["Filter", "count", "other"]
 
 
 def test_a_long_list_is_cut_and_counted() -> None:

@@ -12,6 +12,7 @@ from gateway.scim.documents import Document
 from gateway.scim.operations import Who
 from tests import worlds
 
+LONGEST_OF_STRANGERS = 900  # bytes of a line, chained; with an instance's name of 20 characters
 NODE = "jira-1.internal:5501"
 
 

@@ -1,7 +1,8 @@
 """Strangers on record: what they get before identity, and connections that come to nothing, have so many lines a minute
 and beyond them a count.
 
-A flood of a hundred thousand requests must fill neither the disk nor the memory. No clock of its own: times come in.
+A flood of a hundred thousand requests must fill neither the disk nor the memory. How long a line of theirs may get is
+bounded where it is made. No clock of its own: times come in.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from socket import AF_INET6, inet_ntop, inet_pton
 
 LINES_PER_ADDRESS = 20
-LINES_PER_WINDOW = 1200  # of all addresses together: with the counts, about 1 GB a day at the very worst
+LINES_PER_WINDOW = 1200  # of all addresses together: with the counts, under 2 GB a day at the very worst
 WINDOW_SECONDS = 60.0
 MAX_ADDRESSES = 1000  # whoever comes beyond them in one window counts as OTHERS
 OTHERS = "other"

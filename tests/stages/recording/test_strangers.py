@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.audit.chain import Link, linked
+from gateway.audit.lines import suppressed_line
 from gateway.stages.recording import strangers
 from gateway.stages.recording.strangers import LINES_PER_ADDRESS, LINES_PER_WINDOW, MAX_ADDRESSES, OTHERS, Strangers
+from tests.audit.trails import LONGEST_OF_STRANGERS
 
 
 def lines_for(state: Strangers, address: str, refusals: int) -> int:
@@ -74,3 +77,11 @@ def test_a_count_that_was_given_back_is_not_lost() -> None:
 @pytest.mark.parametrize("address", ["198.51.100.7", "2001:db8::1", "::1", "fe80::1%eth0", ""])
 def test_no_address_upsets_the_table(address: str) -> None:
     assert strangers.Strangers().may_have_a_line(address)
+
+
+def test_a_day_of_the_worst_flood_takes_less_than_two_gigabytes() -> None:
+    count = suppressed_line(f"2001:db8{':ffff' * 2}::/64", 10**6, now=0.0, instance="gw-1.dmz.bank.example")
+    counts = linked(Link(10**9), [count] * (MAX_ADDRESSES + 1))[0]
+    a_minute = LINES_PER_WINDOW * LONGEST_OF_STRANGERS + len(counts)
+
+    assert a_minute * 60 * 24 < 2e9
