@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.checkpoints import Checkpoint, sign, split_notes
 from gateway.journal.disk import Disk
-from gateway.journal.recovery import NOTES_NAME, write_all
+from gateway.journal.recovery import NOTES_NAME, last_notes, write_all
 
 
 def append_note(directory: Path, checkpoint: Checkpoint, key: Ed25519PrivateKey, disk: Disk) -> None:
@@ -22,17 +22,17 @@ def append_note(directory: Path, checkpoint: Checkpoint, key: Ed25519PrivateKey,
     descriptor = disk.create(path) if is_new else disk.open(path)
     try:
         if not is_new:
-            _mend(descriptor, path.read_bytes(), disk)
+            _mend(descriptor, *last_notes(path), disk)
         write_all(descriptor, sign(checkpoint, key) + b"\n", disk)
         disk.sync(descriptor)
     finally:
         disk.close(descriptor)
 
 
-def _mend(descriptor: int, content: bytes, disk: Disk) -> None:
+def _mend(descriptor: int, content: bytes, begin: int, disk: Disk) -> None:
     notes, _ = split_notes(content)
     whole = b"".join(note + b"\n" for note in notes)
     if whole == content + b"\n":
         write_all(descriptor, b"\n", disk)
     elif content.startswith(whole) and len(whole) < len(content):
-        disk.truncate(descriptor, len(whole))
+        disk.truncate(descriptor, begin + len(whole))

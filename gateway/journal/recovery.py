@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from math import inf
+from os import SEEK_END
 from pathlib import Path
 
 from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, walk
@@ -17,6 +18,8 @@ from gateway.audit.tampering import Finding, Kind, diagnose
 from gateway.journal.disk import Disk
 
 NOTES_NAME = "checkpoints"
+_LAST_NOTES_BYTES = 16 << 10
+_SIGNATURES = "\n\n\u2014 ".encode()  # begin so, and nothing else in a note does
 _NAME = re.compile(r"audit-(\d{6,})\.jsonl")
 
 
@@ -140,12 +143,34 @@ def end_before_hole(content: bytes, signed_lines: float) -> int:
 def _signed_lines(directory: Path) -> float:
     """How many chained lines the last checkpoint stands for, whoever signed it; all if nobody can tell."""
     try:
-        notes, _ = split_notes((directory / NOTES_NAME).read_bytes())
+        notes, _ = split_notes(last_notes(directory / NOTES_NAME)[0])
         return max((open_note(note, ()).size for note in notes), default=0)
     except FileNotFoundError:
         return 0
     except NoteInvalid:
         return inf
+
+
+def last_notes(path: Path) -> tuple[bytes, int]:
+    """The end of the file of checkpoints, and where it begins: with a note, and some whole ones, as far as there are.
+
+    In a year there come 100,000, of which nobody needs to read more than the last ones to go on.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        begin = max(0, file.seek(0, SEEK_END) - _LAST_NOTES_BYTES)
+        file.seek(begin)
+        content = file.read()
+        if not begin:
+            return content, 0
+        signatures = content.find(_SIGNATURES)
+        end = content.find(b"\n\n", signatures + len(_SIGNATURES)) + 2
+        if signatures >= 0 and end > 1 and split_notes(content[end:])[0]:
+            return content[end:], begin + end
+        file.seek(0)
+        return file.read(), 0
 
 
 def _set_aside(path: Path, content: bytes, good_bytes: int, disk: Disk) -> TornTail:
