@@ -38,7 +38,7 @@ class CursorFile:
             return Position(int(raw["segment"]), int(raw["offset"]), int(raw["sequence"]))
         except FileNotFoundError:
             return BEGINNING
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             log.exception("%s cannot be read: the whole audit log is sent again", self.path)
             return BEGINNING
 

@@ -16,7 +16,22 @@ def test_what_was_saved_last_is_read(tmp_path: Path) -> None:
     assert [path.name for path in cursor.path.parent.iterdir()] == ["syslog.json"]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"7", b'{"segment":1}', b'{"segment":null}', b"\xff\0"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b'{"segment":1}',
+        b'{"segment":null}',
+        b'{"segment":Infinity}',
+        b"[" * 100_000,
+        b"\xff\0",
+    ],
+    ids=lambda content: repr(content)[:30],
+)
 def test_who_cannot_be_read_begins_again(tmp_path: Path, content: bytes | None) -> None:
     cursor = CursorFile(tmp_path / "syslog.json")
     if content is not None:
