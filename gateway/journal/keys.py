@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,15 +24,15 @@ class KeyUnusable(Exception):
     """A file holds no Ed25519 key of the kind that is needed; the text names the file and what would be right."""
 
 
-def made_or_read(path: Path) -> Ed25519PrivateKey:
-    """The key in a file, which is made (0600) if there is none.
+def made_or_read(path: Path, sync: Callable[[int], None] = os.fsync) -> Ed25519PrivateKey:
+    """The key in a file, which is made (0600) if there is none; one that was made would survive a power cut.
 
     Raises:
         KeyUnusable: it holds something else.
         OSError: it cannot be read or made.
     """
     if not path.exists():
-        _make(path)
+        _make(path, sync)
     return read_private(path)
 
 
@@ -75,17 +76,23 @@ def public_pem(key: Ed25519PrivateKey) -> str:
 _HOW = "openssl genpkey -algorithm ed25519 makes one"
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, sync: Callable[[int], None]) -> None:
     """Written whole under another name first: a crash leaves no half of a key, and none is ever replaced."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, pem)
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
     try:
         os.link(draft, path)
     finally:
         draft.unlink()
+    # Else a power cut takes the name, and the next start makes another key, to which the old checkpoints are foreign.
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync(directory)
+    finally:
+        os.close(directory)
