@@ -69,8 +69,8 @@ class Journal:
         self.broken: Finding | None = None  # the last segment's chain did not hold when it was opened
         self.interrupted: tuple[Record, ...] = ()  # writes that were under way when the last run ended
         self._instance, self._rotation = instance, rotation or Rotation()
-        self._time_limit_seconds = time_limit_seconds
-        self._disk = disk or Disk()
+        self.time_limit_seconds = time_limit_seconds
+        self.disk = disk or Disk()
         self._files: LogFiles | None = None
         self._waiting: list[_Asked] = []
         self._under_way: list[_Asked] = []  # with the thread
@@ -102,7 +102,7 @@ class Journal:
             self._batches.put(_with_lines(self._waiting))
         self._batches.put(None)
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._time_limit_seconds):
+            async with asyncio.timeout(self.time_limit_seconds):
                 await self._ended.wait()
 
     @property
@@ -156,7 +156,7 @@ class Journal:
             self._gathering = True
             self._loop.call_soon(self._gathered)  # whoever else is served in this turn of the loop
         if self._timer is None:
-            self._timer = self._loop.call_later(self._time_limit_seconds, self._give_up_on_the_late)
+            self._timer = self._loop.call_later(self.time_limit_seconds, self._give_up_on_the_late)
         await asked.on_record
 
     def _hand_over(self) -> None:
@@ -190,21 +190,21 @@ class Journal:
     def _give_up_on_the_late(self) -> None:
         """Those who have waited too long are told so; what was not yet with the thread is never written."""
         self._timer = None
-        latest = self._loop.time() - self._time_limit_seconds + 0.001
+        latest = self._loop.time() - self.time_limit_seconds + 0.001
         late = [asked for asked in (*self._under_way, *self._waiting) if asked.asked_at <= latest]
         self._waiting = [asked for asked in self._waiting if asked.asked_at > latest]
         for asked in late:
             if not asked.on_record.done():
-                self.problem = f"the disk took longer than {self._time_limit_seconds:g} s"
+                self.problem = f"the disk took longer than {self.time_limit_seconds:g} s"
                 asked.on_record.set_exception(JournalUnavailable(self.problem))
         left = [asked.asked_at for asked in (*self._under_way, *self._waiting) if not asked.on_record.done()]
         if left:
-            self._timer = self._loop.call_at(min(left) + self._time_limit_seconds, self._give_up_on_the_late)
+            self._timer = self._loop.call_at(min(left) + self.time_limit_seconds, self._give_up_on_the_late)
 
     # In the thread ----------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        files = LogFiles(self.directory, rotation=self._rotation, disk=self._disk, instance=self._instance)
+        files = LogFiles(self.directory, rotation=self._rotation, disk=self.disk, instance=self._instance)
         self.torn, self.broken, self.interrupted = files.segments.torn, files.segments.broken, files.interrupted
         self._files = files
 

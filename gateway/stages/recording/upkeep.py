@@ -10,6 +10,7 @@ import logging
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.journal import Journal
 from gateway.journal.clocks import SteadyClock, leads_up_to
-from gateway.journal.disk import Disk
 from gateway.journal.keys import KEY_NAME, made_or_read, read_private
 from gateway.journal.notes import append_note
 from gateway.journal.retention import Expired, Keeping, expired
+from gateway.journal.side_thread import SideThread
 from gateway.metrics import Metrics
 from gateway.stages.recording import Recording
 
@@ -50,6 +51,7 @@ class Upkeep:
         self._origin, self._keeping = origin_of(recording.instance), keeping
         self._now, self._clock = now, clock
         self._key: Ed25519PrivateKey | None = None
+        self._noting = SideThread("checkpoint", journal.time_limit_seconds)
         self._signed_size, self._signed_segment, self._signed_at = 0, 0, clock()  # of the last checkpoint
         self._looked_at: float | None = None  # when for old segments
         self._steady, self._warned = SteadyClock(now(), clock()), False
@@ -111,7 +113,8 @@ class Upkeep:
             return
         checkpoint = Checkpoint(self._origin, tree.size, tree.root)
         try:
-            await asyncio.to_thread(append_note, self._journal.directory, checkpoint, self._key, Disk())
+            write = partial(append_note, self._journal.directory, checkpoint, self._key, self._journal.disk)
+            await self._noting.run(write)
         except OSError as error:
             log.error("no checkpoint could be written: %s", error)  # noqa: TRY400 - says all
             return

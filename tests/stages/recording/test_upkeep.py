@@ -15,6 +15,7 @@ import pytest
 
 from gateway.audit.lines import intent_line, outcome_line
 from gateway.journal import Journal, KeyUnusable, Rotation
+from gateway.journal.disk import Disk
 from gateway.journal.keys import KEY_NAME, made_or_read
 from gateway.journal.recovery import NOTES_NAME
 from gateway.journal.retention import Keeping
@@ -25,7 +26,7 @@ from gateway.stages.recording.upkeep import CHECKPOINT_SECONDS, Upkeep
 from tests import worlds
 from tests.audit import trails
 from tests.journal import logs
-from tests.journal.disks import LINE, content
+from tests.journal.disks import LINE, FailingDisk, content
 
 DAY = 86_400.0
 
@@ -39,10 +40,14 @@ async def upkeep_of(
     shipped: float = inf,
     now: Callable[[], float] = lambda: worlds.NOW,
     clock: Callable[[], float] = lambda: 0.0,
+    disk: Disk | None = None,
 ) -> AsyncIterator[tuple[Upkeep, Journal]]:
     """A run of an instance whose key is beside its log."""
     metrics = Metrics(worlds.settings().tenants, version="0")
-    async with Journal(directory / "audit", instance="gw-1", rotation=rotation) as journal:
+    limit = 0.2 if disk else 5.0
+    async with Journal(
+        directory / "audit", instance="gw-1", rotation=rotation, disk=disk, time_limit_seconds=limit
+    ) as journal:
         recording = Recording(journal, metrics, instance="gw-1", now=lambda: worlds.NOW)
         keeping = Keeping(keep_days, lambda: shipped)
         upkeep = Upkeep(journal, recording, metrics, keeping=keeping, now=now, clock=clock)
@@ -134,6 +139,19 @@ async def test_a_checkpoint_that_could_not_be_written_is_none_and_is_made_later(
         await upkeep.tend()
 
     assert verdict_of(tmp_path).checkpoints == 1
+
+
+async def test_a_checkpoint_on_a_disk_that_hangs_holds_up_no_stop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = FailingDisk()
+    async with upkeep_of(tmp_path, disk=disk) as (upkeep, journal):
+        await journal.append(LINE)
+        disk.slow.clear()
+        await upkeep.checkpoint()
+        disk.slow.set()
+
+    assert "no checkpoint could be written: the disk took longer than 0.2 s" in caplog.messages
 
 
 async def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
