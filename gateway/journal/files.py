@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _MAX_INCIDENTS = 100
 _RECENT_SEGMENTS = 2
+_PAUSE_SECONDS = 0.9  # shorter than the second after which it is tried again although nobody calls
+_CHEAP_BYTES = 64 << 10  # so much of the reserve is chained anew, for nothing, in less time than the disk takes to fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +41,30 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why lines are not on record, and whether the vital ones among them are in the reserve."""
+    """Why lines are not on record, and how many of the vital ones among them, from the first on, are in the reserve."""
 
     why: str
-    reserved: bool
+    reserved: int
 
 
 class LogFiles:
     """Holds a directory against every other instance from `__init__` to `close`."""
 
-    def __init__(self, directory: Path, *, rotation: Rotation, disk: Disk, instance: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        rotation: Rotation,
+        disk: Disk,
+        instance: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Raises: DirectoryInUse; OSError when the directory cannot be read or written to."""
         self.directory = directory
         self.incidents: deque[Incident] = deque(maxlen=_MAX_INCIDENTS)  # for whoever puts them on record
+        self._clock = clock  # monotonic seconds
+        self._why = ""  # the last attempt failed
+        self._pause_until = 0.0  # until then no other is made
         with ExitStack() as stack:
             self._holding = stack.enter_context(ExitStack())
             self._lock = self._holding.enter_context(exclusive(directory))
@@ -73,24 +87,32 @@ class LogFiles:
     def append(self, lines: Sequence[bytes], vital: Sequence[bytes] = ()) -> Failure | None:
         """Put lines on record, all or none; `vital` are those among them that are kept even if that fails.
 
-        None: they would survive a power cut, and so does what the reserve held.
+        None: they would survive a power cut, and so does what the reserve held. While that is much, a failure is the
+        answer for a second to whoever asks: a flood of requests must not have it chained anew for each of them.
         """
+        if self._why and self._reserve.used_bytes > _CHEAP_BYTES and self._clock() < self._pause_until:
+            return Failure(self._why, self._keep(vital))
         try:
             self.segments.append((*self._reserve.lines, *lines))
         except OSError as error:
-            return Failure(_said(error), self._keep(vital))
+            self._why, self._pause_until = _said(error), self._clock() + _PAUSE_SECONDS
+            return Failure(self._why, self._keep(vital))
+        self._why = ""
         if self._reserve.lines:
             self._note_taken_over()
         return None
 
-    def _keep(self, vital: Sequence[bytes]) -> bool:
+    def _keep(self, vital: Sequence[bytes]) -> int:
+        if not vital:
+            return 0
         try:
-            if vital:
-                self._reserve.put(vital)
+            kept = self._reserve.put(vital)
         except OSError as error:
             log.critical("outcomes are lost for now: the reserve cannot be written either: %s", _said(error))
-            return False
-        return bool(vital)
+            return 0
+        if kept < len(vital):
+            log.critical("outcomes are lost for now: the reserve is full", extra={"outcomes": len(vital) - kept})
+        return kept
 
     def _note_taken_over(self) -> None:
         self._note("audit-reserve-taken-over", lines=len(self._reserve.lines))

@@ -168,12 +168,11 @@ class Journal:
     def _note_end(self, batch: list[_Asked], failure: Failure | None) -> None:
         """A batch came back from the thread."""
         self.problem = failure.why if failure else None
-        for asked in batch:
-            if asked.on_record.done():
-                continue
-            if failure is None or (failure.reserved and asked.vital):
+        for asked in _on_record(batch, failure):
+            if not asked.on_record.done():
                 asked.on_record.set_result(None)
-            else:
+        if failure is not None:
+            for asked in (asked for asked in batch if not asked.on_record.done()):
                 asked.on_record.set_exception(JournalUnavailable(failure.why))
         self._under_way = []
         if self._pace.is_fast and self._files is not None:
@@ -217,7 +216,7 @@ class Journal:
                 failure = files.append(written, vital)
             except Exception as error:  # a fault of ours: the thread must go on, and those who wait must hear of it
                 log.exception("the journal failed")
-                failure = Failure(f"the journal failed: {type(error).__name__}", reserved=False)
+                failure = Failure(f"the journal failed: {type(error).__name__}", reserved=0)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 self._loop.call_soon_threadsafe(self._note_end, batch, failure)
         files.close()
@@ -228,6 +227,11 @@ class Journal:
 def written_out(line: Line) -> bytes:
     """What is to stand in the log, but for its number and its link."""
     return line if isinstance(line, bytes) else line()
+
+
+def _on_record(batch: list[_Asked], failure: Failure | None) -> list[_Asked]:
+    """Those whose lines are in the log, or else in the reserve."""
+    return [asked for asked in batch if asked.vital][: failure.reserved] if failure else batch
 
 
 def _with_lines(waiting: list[_Asked]) -> list[_Asked]:

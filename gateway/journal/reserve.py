@@ -11,6 +11,7 @@ import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 
 from gateway.journal.disk import Disk, Identity
@@ -71,21 +72,22 @@ class Reserve:
             self.lines = held
             raise
 
-    def put(self, lines: Sequence[bytes]) -> None:
-        """Keep lines: they would survive a power cut once this returns.
+    def put(self, lines: Sequence[bytes]) -> int:
+        """Keep lines, from the first on for as long as there is room: how many. Those would survive a power cut.
 
         Raises:
-            OSError: none of them is kept; it is full, or cannot be written either.
+            OSError: none of them is kept; it cannot be written either.
         """
         if self._descriptor is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), str(self.path))
-        content = b"".join(lines)
-        end = self._used_bytes + len(content)
-        if end > self._size_bytes:
-            raise OSError(errno.ENOSPC, "the reserve is full", str(self.path))
-        self._overwrite(content)
-        self._used_bytes = end
-        self.lines += tuple(lines)
+        ends = accumulate(map(len, lines), initial=self._used_bytes)
+        fitting = sum(end <= self._size_bytes for end in ends) - 1
+        if fitting:
+            content = b"".join(lines[:fitting])
+            self._overwrite(content)
+            self._used_bytes += len(content)
+            self.lines += tuple(lines[:fitting])
+        return fitting
 
     def clear(self) -> None:
         """Forget all lines; where they cannot be overwritten, by another file in the place of this one.
@@ -100,6 +102,11 @@ class Reserve:
             self._overwrite(b"")
         except OSError:
             self._replace()
+
+    @property
+    def used_bytes(self) -> int:
+        """What its lines take."""
+        return self._used_bytes
 
     def close(self) -> None:
         """Give the file back. What it held was synced, so nothing that is said now tells of a loss."""

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,8 @@ ACT = b'{"v":2,"event":"outcome","request":"req-1"}\n'
 INTENT = b'{"v":2,"event":"intent","request":"req-1"}\n'
 
 
-def opened(directory: Path, disk: FailingDisk | None = None) -> LogFiles:
-    return LogFiles(directory, rotation=Rotation(), disk=disk or FailingDisk(), instance="gw-1")
+def opened(directory: Path, disk: FailingDisk | None = None, clock: Callable[[], float] = time.monotonic) -> LogFiles:
+    return LogFiles(directory, rotation=Rotation(), disk=disk or FailingDisk(), instance="gw-1", clock=clock)
 
 
 def events(directory: Path) -> list[str]:
@@ -34,7 +37,7 @@ def test_on_a_full_disk_what_is_vital_is_kept_and_goes_on_record_before_whatever
     for _ in range(2):
         failure = files.append([LINE, ACT], [ACT])
         assert failure is not None
-        assert (failure.why, failure.reserved) == ("No space left on device", True)
+        assert (failure.why, failure.reserved) == ("No space left on device", 1)
     disk.free_bytes = None
     assert files.append([LINE]) is None
     files.close()
@@ -187,6 +190,46 @@ def test_lines_that_are_not_vital_are_not_reserved(tmp_path: Path) -> None:
     files.close()
 
     assert sequences(tmp_path) == [1, 2]
+
+
+def long_act(number: int) -> bytes:
+    return b'{"v":2,"event":"outcome","request":"req-%d","pad":"%s"}\n' % (number, b"x" * (60 << 10))
+
+
+def test_what_fits_of_a_batch_is_reserved_and_how_much_of_it_is_said(tmp_path: Path) -> None:
+    disk, seconds = FailingDisk(), count()
+    files = opened(tmp_path, disk, clock=lambda: next(seconds))
+    disk.free_bytes = 0
+    acts = [long_act(number) for number in range(100)]
+    failure = files.append([LINE, *acts], acts)
+    assert failure is not None
+    assert failure.reserved == 68
+    disk.free_bytes = None
+    assert files.append([LINE]) is None
+    files.close()
+
+    assert events(tmp_path) == ["outcome"] * 68 + [""]
+
+
+def test_while_the_reserve_holds_much_the_disk_is_tried_again_once_a_second_and_what_is_vital_is_kept(
+    tmp_path: Path,
+) -> None:
+    seconds, disk = [0.0], FailingDisk()
+    files = opened(tmp_path, disk, clock=lambda: seconds[0])
+    disk.free_bytes = 0
+    for number in range(2):
+        assert files.append([long_act(number)], [long_act(number)]), "the second time the reserve holds little"
+    assert files.append([LINE])
+    disk.free_bytes = None
+    failure = files.append([LINE, ACT], [ACT])
+    assert failure is not None
+    assert (failure.why, failure.reserved) == ("No space left on device", 1), "without another try"
+    seconds[0] = 1.0
+    assert files.append([LINE]) is None
+    assert files.append([LINE]) is None
+    files.close()
+
+    assert events(tmp_path) == ["outcome"] * 3 + ["", ""]
 
 
 @pytest.mark.parametrize("away", ["removed", "moved"])

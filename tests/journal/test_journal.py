@@ -83,10 +83,10 @@ async def test_a_closed_journal_takes_no_line(tmp_path: Path) -> None:
         await journal.append(LINE)
 
 
-async def fails(journal: Journal) -> str:
+async def fails(journal: Journal, line: bytes = LINE, *, vital: bool = False) -> str:
     """Append a line that cannot be, and say why."""
     with pytest.raises(JournalUnavailable) as failed:
-        await journal.append(LINE)
+        await journal.append(line, vital=vital)
     return str(failed.value)
 
 
@@ -176,6 +176,26 @@ async def test_of_a_batch_that_fails_only_the_vital_ones_are_kept(tmp_path: Path
         await journal.append(LINE)
 
     assert [b'"vital"' in entry for entry in content(tmp_path).splitlines()] == [False, False, True, False]
+
+
+async def test_of_vital_lines_that_do_not_all_fit_into_the_reserve_those_that_do_are_kept(tmp_path: Path) -> None:
+    disk, size = CountingDisk(), 1 << 20
+    async with Journal(tmp_path, disk=disk) as journal:
+        disk.slow.clear()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(journal.append(LINE))
+            await until_it_hangs(disk)
+            failing = [tasks.create_task(fails(journal))]
+            lines = [b'{"vital":%d,"pad":"%s"}\n' % (number, b"x" * size) for number in range(5)]
+            kept = [tasks.create_task(journal.append(line, vital=True)) for line in lines[:3]]
+            failing += [tasks.create_task(fails(journal, line, vital=True)) for line in lines[3:]]
+            await asyncio.sleep(0)
+            disk.free_bytes = 0
+            disk.slow.set()
+
+    assert [asked.result() for asked in kept] == [None] * 3
+    assert [asked.result() for asked in failing] == ["No space left on device"] * 3
+    assert (tmp_path / "reserve").read_bytes().count(b'"vital"') == 3
 
 
 async def test_lines_of_many_batches_stand_in_their_order_without_a_gap(tmp_path: Path) -> None:

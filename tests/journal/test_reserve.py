@@ -66,10 +66,17 @@ def test_what_was_cleared_is_gone_for_good_and_its_room_is_free_again(tmp_path: 
 def test_a_full_one_takes_nothing_more_and_keeps_what_it_has(tmp_path: Path) -> None:
     reserve = opened(tmp_path)
     reserve.put(LINES)
-    with pytest.raises(OSError, match="reserve is full"):
-        reserve.put([b"x" * SIZE])
 
+    assert reserve.put([b"x" * SIZE]) == 0
     assert reserve.lines == lines_after_a_crash(tmp_path) == LINES
+
+
+def test_what_fits_of_many_lines_is_kept_whole_and_to_the_last_byte(tmp_path: Path) -> None:
+    reserve = opened(tmp_path)
+    half = b"x" * (SIZE // 2 - 1) + b"\n"
+
+    assert reserve.put([half, half, half]) == 2
+    assert reserve.lines == lines_after_a_crash(tmp_path) == (half, half)
 
 
 @pytest.mark.parametrize("failing", ["write_at", "sync"])
