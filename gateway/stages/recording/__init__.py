@@ -16,7 +16,7 @@ from gateway.exchange import RequestId, Trail, Unparsed
 from gateway.journal import Incident, Journal, JournalUnavailable, Line
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
-from gateway.stages.recording.late import Late
+from gateway.stages.recording.late import MAX_ACT_BYTES, MAX_OTHER_BYTES, Late
 from gateway.stages.recording.strangers import Strangers
 from gateway.stages.recording.tasks import is_put_off, task_of
 from gateway.state.repeats import Repeats
@@ -25,6 +25,9 @@ __all__ = ["Recording"]
 
 access_log = logging.getLogger("gateway.access")
 log = logging.getLogger(__name__)
+
+_LATE_AT_ONCE = 100  # while the disk is bad, so many are tried in vain each second
+_MOST_NAMED = 100  # acts that one notice names
 
 
 class Recording:
@@ -49,7 +52,8 @@ class Recording:
         self._strangers = Strangers(began_at=clock())
         self._unrecorded: Counter[str] = Counter()  # events that could not be written, until a notice tells of them
         self._owed: set[RequestId] = set()  # writes whose outcome could not be recorded, until their answer is settled
-        self._late = Late()
+        self._late_acts, self._late = Late(MAX_ACT_BYTES), Late(MAX_OTHER_BYTES)
+        self._lost: list[RequestId] = []  # acts whose outcome could not be kept either, until a notice tells of them
         self._incidents: deque[Incident] = deque()  # of the log itself
 
     async def record_intent(self, trail: Trail) -> None:
@@ -59,7 +63,11 @@ class Recording:
             Refusal: RECORD_UNAVAILABLE; the write must not leave.
         """
         write = partial(lines.intent_line, trail, now=self._now(), instance=self.instance)
-        await self._must_append("intent", write)
+        try:
+            await self._must_append("intent", write)
+        except Refusal:
+            self._unrecorded["intent"] += 1
+            raise
 
     async def record_outcome(self, trail: Trail) -> None:
         """What became of a request: durable before this returns.
@@ -84,6 +92,8 @@ class Recording:
         except Refusal:
             if trail.operation is not None and trail.operation.writes:
                 self._owed.add(trail.request.id)  # its intent may be on record, even if it is only so later
+            else:
+                self._unrecorded[event] += 1
             raise
 
     async def _outcome_line(self, trail: Trail) -> Line:
@@ -97,10 +107,17 @@ class Recording:
         self._metrics.observe(trail)
         if self._owed and trail.request.id in self._owed:
             self._owed.discard(trail.request.id)
-            if self._late.add(lines.outcome_line(trail, now=self._now(), instance=self.instance)):
-                self._unrecorded["outcome"] -= 1
+            self._keep_for_later(trail)
         if trail.client:
             _log_access(trail)
+
+    def _keep_for_later(self, trail: Trail) -> None:
+        line = lines.outcome_line(trail, now=self._now(), instance=self.instance)
+        if not _is_of_an_act(trail):
+            self._unrecorded["outcome"] += not self._late.add(line)
+        elif not self._late_acts.add(line):
+            log.critical("the outcome of a write is lost", extra={"request": trail.request.id})
+            self._lost.append(trail.request.id)
 
     async def record_unparsed(self, unparsed: Unparsed) -> None:
         """Bytes that never became a request. Never raises: they are refused either way."""
@@ -154,7 +171,7 @@ class Recording:
         That is the counts of strangers, once their minute is over, and after a failure what was lost by it: so the
         audit log is found to work again, and /readyz to say so, although nobody calls.
         """
-        if self._journal.problem is not None or +self._unrecorded or self._late:
+        if self._journal.problem is not None or +self._unrecorded or self._lost or self._late_acts or self._late:
             await self._tell_of_the_unrecorded()
         await self._tell_of_incidents()
         now = self._clock()
@@ -169,23 +186,28 @@ class Recording:
             self._strangers.add_suppressed(origin, count)
 
     async def _tell_of_the_unrecorded(self) -> None:
-        await self._tell_what_is_late()
-        told = +self._unrecorded
-        if await self.notice("audit-recovered", unrecorded=told):
+        await self._tell_what_is_late(self._late_acts, vital=True)
+        await self._tell_what_is_late(self._late, vital=False)
+        told, lost = +self._unrecorded, len(self._lost)
+        acts: dict[str, lines.Value] = {"acts": lost, "requests": tuple(self._lost[:_MOST_NAMED])} if lost else {}
+        if await self.notice("audit-recovered", unrecorded=told, **acts):
             self._unrecorded -= told
+            del self._lost[:lost]
 
-    async def _tell_what_is_late(self) -> None:
-        late = self._late.take()
-        for line, failed in zip(late, await asyncio.gather(*map(self._fails_again, late)), strict=True):
-            if failed and not self._late.add(line):
-                self._unrecorded["outcome"] += 1
+    async def _tell_what_is_late(self, late: Late, *, vital: bool) -> None:
+        """In their order, until some cannot be told yet; what is told is late no more, whatever becomes of the rest."""
+        all_told = True
+        while all_told and (batch := late.first(_LATE_AT_ONCE)):
+            told = await asyncio.gather(*(self._is_told(line, vital=vital) for _, line in batch))
+            late.remove(number for (number, _), is_told in zip(batch, told, strict=True) if is_told)
+            all_told = all(told)
 
-    async def _fails_again(self, line: bytes) -> bool:
+    async def _is_told(self, line: bytes, *, vital: bool) -> bool:
         try:
-            await self._journal.append(line, vital=True)
+            await self._journal.append(line, vital=vital)
         except JournalUnavailable:
-            return True
-        return False
+            return False
+        return True
 
     async def _tell_of_incidents(self) -> None:
         """What befell the log itself; what cannot be told now is told later."""
@@ -197,7 +219,6 @@ class Recording:
         try:
             await self._append(event, line, vital=vital)
         except JournalUnavailable as error:
-            self._unrecorded[event] += 1
             raise Refusal(Reason.RECORD_UNAVAILABLE, note=str(error)) from error
 
     async def _try_append(self, event: str, line: Line) -> None:

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
-from gateway.stages.recording.late import MAX_BYTES, Late
+from gateway.stages.recording.late import Late
+
+LINE = b"x" * 25
 
 
-def test_lines_come_back_once_and_in_their_order() -> None:
-    late = Late()
-    late.add(b"1\n")
-    late.add(b"2\n")
+def test_lines_stand_in_their_order_until_they_are_removed() -> None:
+    late = Late(100)
+    for line in (b"1\n", b"2\n", b"3\n"):
+        assert late.add(line)
+    first, second = late.first(2)
+    assert (first[1], second[1]) == (b"1\n", b"2\n")
+    late.remove([second[0], second[0]])
 
-    assert late.take() == (b"1\n", b"2\n")
-    assert late.take() == ()
+    assert [line for _, line in late.first(100)] == [b"1\n", b"3\n"]
+    assert len(late) == 2
 
 
 def test_memory_is_bounded_and_its_room_is_free_again() -> None:
-    late, line = Late(), b"x" * (MAX_BYTES // 4)
+    late = Late(4 * len(LINE))
     for _ in range(2):
-        for _ in range(9):
-            late.add(line)
-        assert not late.add(line)
-        assert (len(late), late.take()) == (4, (line,) * 4)
+        assert [late.add(LINE) for _ in range(6)] == [True] * 4 + [False] * 2
+        late.remove([number for number, _ in late.first(100)])
+        assert len(late) == 0

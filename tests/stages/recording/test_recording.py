@@ -14,6 +14,7 @@ from gateway.exchange import RequestId, Trail, Unparsed
 from gateway.journal import Journal
 from gateway.metrics import Metrics
 from gateway.refusal import Reason, Refusal
+from gateway.scim.operations import Who
 from gateway.stages.recording import Recording
 from gateway.stages.reply import present_refusal
 from tests import worlds
@@ -194,7 +195,7 @@ async def test_the_log_is_found_to_work_again_although_nobody_calls(scene: Scene
     scene.break_disk()
     for _ in range(2):
         with pytest.raises(Refusal):
-            await scene.recording.record_outcome(never_left())
+            await scene.recording.record_outcome(trails.served())
     await scene.recording.flush()
     assert scene.journal.problem
 
@@ -262,6 +263,99 @@ async def test_a_write_that_never_left_is_told_late_for_its_intent_may_be_there(
         ("outcome", "not-executed"),
         ("notice", None),
     ]
+
+
+async def refused(scene: Scene, trail: Trail) -> None:
+    """An outcome that neither the log nor its reserve takes; the client is told to come back."""
+    with pytest.raises(Refusal) as refused:
+        await scene.recording.record_outcome(trail)
+    trail.refusal = refused.value
+    trail.answer = present_refusal(trail.refusal, trail)
+    scene.recording.observe(trail)
+
+
+def about_many(trail: Trail, request_id: str) -> Trail:
+    """A trail whose line is as long as lines get, 50 KB."""
+    people = tuple(Who(f"{number:02}{'x' * 480}") for number in range(100))
+    trail.operation = trails.write(people=people)
+    trail.request = worlds.request("PATCH", id=RequestId(request_id))
+    return trail
+
+
+def reserved(scene: Scene) -> bytes:
+    return (scene.journal.directory / "reserve").read_bytes().rstrip(b"\0")
+
+
+async def test_refused_writes_never_take_the_room_of_acts(scene: Scene) -> None:
+    scene.break_disk()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(30):  # 1.5 MB
+            tasks.create_task(refused(scene, about_many(never_left(), f"req-refused-{number}")))
+    await scene.recording.tell("reload", settings="new")
+    await scene.recording.flush()
+    assert reserved(scene) == b"", "nothing of them is the only word of what was done"
+    scene.disk.failing = {"write_at"}
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(30):
+            tasks.create_task(refused(scene, about_many(act(), f"req-act-{number}")))
+    scene.mend_disk()
+    await scene.recording.flush()
+
+    told = [line["request"] for line in scene.lines() if line["event"] == "outcome"]
+    assert told[:30] == [f"req-act-{number}" for number in range(30)]
+    assert 45 < len(told) < 55
+    assert scene.lines()[-2]["notice"] == "reload"
+    assert scene.lines()[-1]["details"] == {"unrecorded": {"outcome": 60 - len(told)}}
+
+
+async def test_acts_whose_outcome_had_to_be_given_up_are_told_apart_and_by_name(scene: Scene) -> None:
+    scene.break_disk()
+    scene.disk.failing = {"write_at"}
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(180):  # 9 MB
+            tasks.create_task(refused(scene, about_many(act(), f"req-act-{number}")))
+    await refused(scene, never_left())
+    with pytest.raises(Refusal):
+        await scene.recording.record_intent(write())
+    await scene.recording.flush()
+    scene.mend_disk()
+    for _ in range(2):
+        await scene.recording.flush()
+
+    kept = len({line["request"] for line in scene.lines() if line["event"] == "outcome"}) - 1
+    (notice,) = [line for line in scene.lines() if line.get("notice") == "audit-recovered"]
+    assert notice["details"] == {
+        "unrecorded": {"intent": 1},
+        "acts": 180 - kept,
+        "requests": [f"req-act-{number}" for number in range(kept, kept + 100)],
+    }
+
+
+async def test_what_is_late_goes_into_the_reserve_once_that_works_again_and_only_acts_do(scene: Scene) -> None:
+    scene.break_disk()
+    scene.disk.failing = {"write_at"}
+    await refused(scene, about_many(never_left(), "req-refused"))
+    await refused(scene, about_many(act(), "req-act"))
+    scene.disk.failing = set()
+    for _ in range(2):
+        await scene.recording.flush()
+    assert [b"req-act" in line for line in reserved(scene).splitlines()] == [True]
+    scene.mend_disk()
+    await scene.recording.flush()
+
+    assert [line["request"] for line in scene.lines() if line["event"] == "outcome"] == ["req-act", "req-refused"]
+
+
+async def test_while_the_disk_is_bad_only_some_of_what_is_late_are_tried(scene: Scene) -> None:
+    scene.break_disk()
+    await asyncio.gather(*(scene.recording.tell("reload", settings="new") for _ in range(300)))
+    scene.disk.free_bytes = 40_000  # for 100 lines, and not for 200
+    await scene.recording.flush()
+    assert scene.events() == ["notice"] * 100
+    scene.mend_disk()
+    await scene.recording.flush()
+
+    assert scene.events() == ["notice"] * 301
 
 
 async def test_a_read_that_could_not_be_recorded_is_counted_and_not_told(scene: Scene) -> None:
