@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from math import inf
-from os import SEEK_END
 from pathlib import Path
+from typing import BinaryIO
 
-from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, walk
+from gateway.audit.chain import Header, Link, digest_of, is_unchained
 from gateway.audit.checkpoints import NoteInvalid, open_note, split_notes
 from gateway.audit.lines import read_sequence
-from gateway.audit.merkle import Tree, grown, leaf
 from gateway.audit.tampering import Finding, Kind, diagnose
 from gateway.journal.disk import Disk
+from gateway.journal.walking import BLOCK_BYTES, Walked, ending, grown_over, walked
 
 NOTES_NAME = "checkpoints"
 _LAST_NOTES_BYTES = 16 << 10
@@ -77,67 +78,49 @@ def recover(directory: Path, disk: Disk) -> Recovered:
     torn: list[TornTail] = []
     for number in reversed(numbers):
         path = segment_path(directory, number)
-        content = path.read_bytes()
-        sequence, good_bytes = last_line(content)
-        if number == numbers[-1] and content.find(b"\0", 0, good_bytes) >= 0:  # what is in older ones was synced
-            good_bytes = end_before_hole(content[:good_bytes], _signed_lines(directory))
-        if good_bytes < len(content):
-            torn.append(_set_aside(path, content, good_bytes, disk))
-        if sequence:
-            link, header, broken = _end_of(content[: good_bytes - 1].split(b"\n"))
-            is_last = number == numbers[-1]
-            return Recovered(numbers[-1], link, header if is_last else None, tuple(torn), broken)
+        is_last = number == numbers[-1]
+        with path.open("rb") as file:
+            last = ending(file)
+            chain = walked(file, last.end)
+            good_bytes = last.end
+            if is_last and _is_spoilt_by_a_hole(chain, directory):  # what is in older ones was synced
+                good_bytes = chain.end
+            if good_bytes < os.fstat(file.fileno()).st_size:
+                torn.append(_set_aside(path, file, good_bytes, disk))
+            if last.line:
+                link, header, broken = _end_of(chain, file, last.line, good_bytes)
+                return Recovered(numbers[-1], link, header if is_last else None, tuple(torn), broken)
     return Recovered(numbers[-1] if numbers else 0, Link(), None, tuple(torn), None)
 
 
-def _end_of(lines: list[bytes]) -> tuple[Link, Header | None, Finding | None]:
-    """The link after a segment's lines, the header if more may follow there, and what is wrong with them. Pure."""
-    header = read_header(lines[0])
-    end = walk(header.link, lines) if header else Link()
-    length = end.sequence - header.link.sequence if header else 0
-    if length == len(lines):
-        return end, header, None
-    last = Link(read_sequence(lines[-1]) or 0, digest_of(lines[-1]))
-    if header is None and is_unchained(lines[0]):
+def _end_of(chain: Walked, file: BinaryIO, last_line: bytes, end: int) -> tuple[Link, Header | None, Finding | None]:
+    """The link after a segment's lines, the header if more may follow there, and what is wrong with them."""
+    header = chain.header
+    if header and chain.end == end:
+        return chain.link, header, None
+    last = Link(read_sequence(last_line) or 0, digest_of(last_line))
+    if header is None and is_unchained(chain.following[0]):
         return last, None, None
     # What stands there goes into the tree as it stands, so that the lines to come are proven all the same.
-    tree = grown(header.link.tree if header else Tree(), [leaf(line) for line in lines])
-    before = lines[length - 1] if length else b""
-    broken = diagnose(end, before, lines[length:]) if header else Finding(Kind.EDIT, 0, "a segment has no header")
+    tree = grown_over(chain.link.tree, file, chain.end, end)
+    if header is None:
+        broken = Finding(Kind.EDIT, 0, "a segment has no header")
+    else:
+        broken = diagnose(chain.link, chain.before, chain.following)
     return Link(last.sequence, last.digest, tree), None, broken
 
 
-def last_line(content: bytes) -> tuple[int, int]:
-    """The number of the last line that is whole and ours, and where it ends; (0, 0) if there is none. Pure.
-
-    A power cut may leave half a line, or zeros, or blocks of something else: lines that cannot be read do not count.
-    """
-    end = content.rfind(b"\n") + 1
-    while end:
-        start = content.rfind(b"\n", 0, end - 1) + 1
-        sequence = read_sequence(content[start : end - 1])
-        if sequence:
-            return sequence, end
-        end = start
-    return 0, 0
-
-
-def end_before_hole(content: bytes, signed_lines: float) -> int:
-    """Where whole lines end before one that a hole spoils, or where they end. Pure.
+def _is_spoilt_by_a_hole(chain: Walked, directory: Path) -> bool:
+    """Whether whole lines end before one that a hole spoils.
 
     Of lines that were not synced a power cut may leave a later page and zeros for an earlier one; nobody was told that
     any of them is there. No line of ours holds a NUL.
 
     # SECURITY: lines that a checkpoint stands for were synced: zeros there are no crash's, and nothing is cut off.
     """
-    lines = content[:-1].split(b"\n")
-    header = read_header(lines[0])
-    length = walk(header.link, lines).sequence - header.link.sequence if header else 0
-    if header is None or not 0 < length < len(lines) or b"\0" not in lines[length]:
-        return len(content)
-    if header.link.tree.size + length < signed_lines:
-        return len(content)
-    return sum(len(line) + 1 for line in lines[:length])
+    if not (chain.end and chain.following and b"\0" in chain.following[0]):
+        return False
+    return chain.link.tree.size >= _signed_lines(directory)
 
 
 def _signed_lines(directory: Path) -> float:
@@ -160,7 +143,7 @@ def last_notes(path: Path) -> tuple[bytes, int]:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        begin = max(0, file.seek(0, SEEK_END) - _LAST_NOTES_BYTES)
+        begin = max(0, file.seek(0, os.SEEK_END) - _LAST_NOTES_BYTES)
         file.seek(begin)
         content = file.read()
         if not begin:
@@ -173,13 +156,15 @@ def last_notes(path: Path) -> tuple[bytes, int]:
         return file.read(), 0
 
 
-def _set_aside(path: Path, content: bytes, good_bytes: int, disk: Disk) -> TornTail:
+def _set_aside(path: Path, file: BinaryIO, good_bytes: int, disk: Disk) -> TornTail:
     """Copy the tail, durably, and cut it off only then: nothing is lost, whenever the power goes."""
     names = (path.with_suffix(f".torn{number}") for number in count(1))
     set_aside = next(name for name in names if not name.exists())
+    file.seek(good_bytes)
     copy = disk.create(set_aside)
     try:
-        write_all(copy, content[good_bytes:], disk)
+        while block := file.read(BLOCK_BYTES):
+            write_all(copy, block, disk)
         disk.sync(copy)
     except OSError:  # every attempt to start on a full disk would leave one more
         with suppress(OSError):
@@ -187,13 +172,14 @@ def _set_aside(path: Path, content: bytes, good_bytes: int, disk: Disk) -> TornT
         raise
     finally:
         disk.close(copy)
+    size_bytes = file.tell() - good_bytes
     segment = disk.open(path)
     try:
         disk.truncate(segment, good_bytes)
         disk.sync(segment)
     finally:
         disk.close(segment)
-    return TornTail(path, set_aside, len(content) - good_bytes)
+    return TornTail(path, set_aside, size_bytes)
 
 
 def write_all(descriptor: int, content: bytes, disk: Disk) -> None:

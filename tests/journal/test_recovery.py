@@ -1,43 +1,16 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway.audit.checkpoints import Checkpoint
 from gateway.journal.disk import Disk
 from gateway.journal.notes import append_note
-from gateway.journal.recovery import NOTES_NAME, last_line, recover, segment_path
+from gateway.journal.recovery import NOTES_NAME, recover, segment_path
 from tests.journal.disks import LINE, FailingDisk, line, open_segments, sequences
-
-SIZE = len(line(1))
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"", (0, 0)),
-        (line(1), (1, SIZE)),
-        (line(1) + line(2), (2, 2 * SIZE)),
-        (line(1) + b'{"seq":2', (1, SIZE)),
-        (line(1) + b'{"seq":2}', (1, SIZE)),  # whole but for its newline: nobody was told that it is there
-        (line(1) + b"\0" * 4096, (1, SIZE)),
-        (line(1) + b"\0" * 10 + b"\n", (1, SIZE)),
-        (line(1) + b"\n\n", (1, SIZE)),
-        (b"\0" * 4096, (0, 0)),
-        (b"junk\n", (0, 0)),
-    ],
-)
-def test_only_a_whole_line_of_ours_counts_as_the_last(content: bytes, expected: tuple[int, int]) -> None:
-    assert last_line(content) == expected
-
-
-@given(st.binary(max_size=60).filter(lambda tail: b"seq" not in tail))
-def test_no_garbage_behind_it_hides_the_last_line(tail: bytes) -> None:
-    assert last_line(line(41) + line(42) + tail) == (42, 2 * len(line(41)))
 
 
 def test_an_empty_directory_begins_at_nothing(tmp_path: Path) -> None:
@@ -163,3 +136,29 @@ def test_an_edit_behind_the_signed_lines_is_no_torn_tail(tmp_path: Path) -> None
 
     assert recovered.torn == ()
     assert recovered.broken is not None
+
+
+@pytest.mark.parametrize("spoilt", ["nothing", "a line", "the end"])
+def test_a_large_segment_is_not_read_into_memory(tmp_path: Path, spoilt: str) -> None:
+    segments = open_segments(tmp_path, max_segment_bytes=1 << 30)
+    segments.append([b'{"v":2,"pad":"%s"}\n' % (b"x" * 60_000)] * 600)
+    segments.close()
+    path = segment_path(tmp_path, 1)
+    with path.open("r+b") as file:
+        if spoilt == "a line":
+            file.seek(100_000)
+            file.write(b"y")
+        if spoilt == "the end":
+            file.seek(4_000_000)
+            file.write(bytes(20_000_000))
+            file.truncate()
+    tracemalloc.start()
+    try:
+        recovered = recover(tmp_path, Disk())
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (recovered.broken is not None) == (spoilt == "a line")
+    assert [torn.size_bytes > 20_000_000 for torn in recovered.torn] == ([True] if spoilt == "the end" else [])
+    assert peak_bytes < 10 << 20
