@@ -16,6 +16,7 @@ from gateway.audit.merkle import Tree, grown, leaf
 from gateway.audit.records import number_of, read_record, text_of
 
 NO_LINE = "0" * 64  # the digest before the very first line
+_TAIL_BYTES = len(',"prev":""}\n') + len(NO_LINE)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -50,6 +51,11 @@ def linked(link: Link, lines: Iterable[bytes]) -> tuple[bytes, Link]:
         digest = digest_of(entry)
     written.append(b"")
     return b"\n".join(written), Link(sequence, digest, grown(link.tree, leaves))
+
+
+def body_of(entry: bytes) -> bytes:
+    """What a chained line (with its newline) says between its number and its link; of anything else, anything."""
+    return entry[entry.find(b",") + 1 : -_TAIL_BYTES]
 
 
 def walk(link: Link, lines: Sequence[bytes]) -> Link:

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.audit.chain import body_of
 from gateway.audit.records import Record, read_record
 from gateway.journal.disk import Disk
 from gateway.journal.interrupted import interrupted
@@ -132,8 +133,11 @@ class LogFiles:
         """A crash may have come between a line's way into the log and its way out of the reserve."""
         if not self._reserve.lines:
             return
-        recent = b"".join([path.read_bytes() for path in segment_paths(self.directory)[-_RECENT_SEGMENTS:]])
-        missing = tuple([line for line in self._reserve.lines if line[1:-2] not in recent])
+        away = {line[1:-2] for line in self._reserve.lines}
+        for path in segment_paths(self.directory)[-_RECENT_SEGMENTS:]:
+            with path.open("rb") as segment:
+                away.difference_update(map(body_of, segment))
+        missing = tuple([line for line in self._reserve.lines if line[1:-2] in away])
         self._reserve.lines = tuple([line for line in missing if _is_ours(line)])
         if strange := len(missing) - len(self._reserve.lines):
             self._note("audit-reserve-changed", lines=strange)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gateway.audit.chain import NO_LINE, Link, digest_of, linked, read_header, walk
+from gateway.audit.chain import NO_LINE, Link, body_of, digest_of, linked, read_header, walk
 from gateway.audit.lines import segment_line
 from gateway.audit.merkle import Tree, grown, leaf
 from tests.journal import logs
@@ -81,3 +81,14 @@ def test_a_header_with_what_no_gateway_writes_there_is_none(there: bytes, instea
 def test_a_digest_covers_the_newline() -> None:
     assert digest_of(b"{}") == hashlib.sha256(b"{}\n").hexdigest()
     assert len(NO_LINE) == 64
+
+
+def test_a_line_says_in_the_chain_what_it_said_before_it() -> None:
+    written, _ = linked(Link(), [b'{"v":2,"prev":"x"}\n', b'{"a":[1,2]}\n'])
+
+    assert [body_of(entry) for entry in written.splitlines(keepends=True)] == [b'"v":2,"prev":"x"', b'"a":[1,2]']
+
+
+@pytest.mark.parametrize("entry", [b"", b"\n", b"no line of ours\n"])
+def test_anything_else_says_something_and_hurts_nobody(entry: bytes) -> None:
+    assert body_of(entry) == b""

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.server.handover import NAMES
 from gateway.server.listener import BACKLOG
-from gateway.settings.models import GatewaySection
+from gateway.settings.models import AuditSection, GatewaySection
 from tests import debian
 from tests.end_to_end.processes import serving
 from tests.upstreams import answers, json_answer, scripted_upstream
@@ -69,6 +69,13 @@ def test_the_units_fit_the_gateway() -> None:
     assert values("scim-gateway.service", "RestartPreventExitStatus") == ["78"]
     drain_seconds = GatewaySection.model_fields["drain_seconds"].default
     assert int(values("scim-gateway.service", "TimeoutStopSec")[0]) > drain_seconds + 20
+
+
+def test_a_start_may_read_two_of_the_largest_files_twice_and_one_once_more_from_a_slow_disk() -> None:
+    largest = AuditSection.model_json_schema()["properties"]["max_segment_mib"]["maximum"]
+    mib_per_second = 20
+
+    assert int(values("scim-gateway.service", "TimeoutStartSec")[0]) > 5 * largest / mib_per_second
 
 
 def test_the_services_user_can_enter_the_directory_of_its_settings() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import tracemalloc
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -154,6 +155,27 @@ def test_what_a_bad_sector_of_the_reserve_holds_goes_on_record_once(tmp_path: Pa
     files.close()
 
     assert events(tmp_path).count("outcome") == 1
+
+
+def test_a_start_with_a_full_reserve_does_not_read_the_log_into_memory(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    files = opened(tmp_path, disk)
+    acts = [long_act(number) for number in range(300)]
+    assert files.append(acts) is None
+    disk.free_bytes = 0
+    assert files.append(acts[-60:], [*acts[-30:], long_act(300)])
+    files.close()
+    tracemalloc.start()
+    try:
+        files = opened(tmp_path)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert files.append([LINE]) is None
+    files.close()
+
+    assert events(tmp_path) == ["outcome"] * 301 + [""], "those that the log had were not doubled"
+    assert 2 * peak_bytes < len(content(tmp_path))
 
 
 @pytest.mark.parametrize("strange", [b"garbage\n", b"[1]\n", b'{"seq":4,"event":"outcome"}\n', b'{"a":1}\n'])
