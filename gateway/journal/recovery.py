@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -83,11 +84,11 @@ def recover(directory: Path, disk: Disk) -> Recovered:
             last = ending(file)
             chain = walked(file, last.end)
             good_bytes = last.end
-            if is_last and _is_spoilt_by_a_hole(chain, directory):  # what is in older ones was synced
+            if is_last and _is_spoilt_by_a_hole(chain, directory, numbers[:-1]):  # what is in older ones was synced
                 good_bytes = chain.end
             if good_bytes < os.fstat(file.fileno()).st_size:
                 torn.append(_set_aside(path, file, good_bytes, disk))
-            if last.line:
+            if good_bytes:
                 link, header, broken = _end_of(chain, file, last.line, good_bytes)
                 return Recovered(numbers[-1], link, header if is_last else None, tuple(torn), broken)
     return Recovered(numbers[-1] if numbers else 0, Link(), None, tuple(torn), None)
@@ -110,17 +111,28 @@ def _end_of(chain: Walked, file: BinaryIO, last_line: bytes, end: int) -> tuple[
     return Link(last.sequence, last.digest, tree), None, broken
 
 
-def _is_spoilt_by_a_hole(chain: Walked, directory: Path) -> bool:
-    """Whether whole lines end before one that a hole spoils.
+def _is_spoilt_by_a_hole(chain: Walked, directory: Path, older: Sequence[int]) -> bool:
+    """Whether whole lines end before one that a hole spoils, be it the first of a new file.
 
     Of lines that were not synced a power cut may leave a later page and zeros for an earlier one; nobody was told that
     any of them is there. No line of ours holds a NUL.
 
     # SECURITY: lines that a checkpoint stands for were synced: zeros there are no crash's, and nothing is cut off.
     """
-    if not (chain.end and chain.following and b"\0" in chain.following[0]):
+    if not chain.following or b"\0" not in chain.following[0]:
         return False
-    return chain.link.tree.size >= _signed_lines(directory)
+    lines = chain.link.tree.size if chain.header else _chained_lines(directory, older)
+    return lines >= _signed_lines(directory)
+
+
+def _chained_lines(directory: Path, numbers: Sequence[int]) -> int:
+    """How many lines the tree has at the end of these segments."""
+    for number in reversed(numbers):
+        with segment_path(directory, number).open("rb") as file:
+            last = ending(file)
+            if last.line:
+                return _end_of(walked(file, last.end), file, last.line, last.end)[0].tree.size
+    return 0
 
 
 def _signed_lines(directory: Path) -> float:

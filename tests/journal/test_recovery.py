@@ -10,6 +10,7 @@ from gateway.audit.checkpoints import Checkpoint
 from gateway.journal.disk import Disk
 from gateway.journal.notes import append_note
 from gateway.journal.recovery import NOTES_NAME, recover, segment_path
+from gateway.journal.verifying import Request, verify
 from tests.journal.disks import LINE, FailingDisk, line, open_segments, sequences
 
 
@@ -126,6 +127,51 @@ def test_zeros_where_nobody_can_tell_what_is_signed_are_a_tampering(tmp_path: Pa
     recovered = recover(tmp_path, Disk())
 
     assert (recovered.torn, path.read_bytes()) == ((), content)
+    assert recovered.broken is not None
+
+
+def with_a_new_file(directory: Path, signed: int) -> bytes:
+    """Zeros at the beginning of the second file, behind one with six lines; so many lines are signed."""
+    zeroed(directory, signed, slice(0, 0))
+    segment_path(directory, 1).unlink()
+    for lines in (5, 40):
+        segments = open_segments(directory, max_segment_bytes=2000)
+        segments.append([LINE] * lines)
+        segments.close()
+    path = segment_path(directory, 2)
+    content = bytes(1000) + path.read_bytes()[1000:]
+    path.write_bytes(content)
+    return content
+
+
+def test_zeros_at_the_beginning_of_a_new_file_make_a_torn_tail_of_all_of_it(tmp_path: Path) -> None:
+    content = with_a_new_file(tmp_path, 6)
+    recovered = recover(tmp_path, Disk())
+
+    assert (recovered.segment, recovered.link.sequence, recovered.header, recovered.broken) == (2, 6, None, None)
+    (torn,) = recovered.torn
+    assert torn.set_aside.read_bytes() == content
+    segments = open_segments(tmp_path)
+    segments.append([LINE])
+    segments.close()
+    assert sequences(tmp_path) == list(range(1, 9))
+    (tmp_path / NOTES_NAME).unlink()  # it has no true root
+    assert verify(Request(tmp_path)).finding is None
+
+
+def test_zeros_at_the_beginning_of_the_only_file_make_a_torn_tail_of_all_of_it(tmp_path: Path) -> None:
+    zeroed(tmp_path, 0, slice(0, 300))
+    recovered = recover(tmp_path, Disk())
+
+    assert (recovered.segment, recovered.link.sequence, len(recovered.torn)) == (1, 0, 1)
+    assert recovered.broken is None
+
+
+def test_zeros_at_the_beginning_of_a_file_of_which_a_line_is_signed_are_a_tampering(tmp_path: Path) -> None:
+    content = with_a_new_file(tmp_path, 7)
+    recovered = recover(tmp_path, Disk())
+
+    assert (recovered.torn, segment_path(tmp_path, 2).read_bytes()) == ((), content)
     assert recovered.broken is not None
 
 
