@@ -37,7 +37,8 @@ class _Of(Enum):
 
 def read_notes(content: bytes) -> Notes:
     """All notes of a file, also those behind a damaged spot."""
-    lines, is_torn = _whole_lines(content)
+    whole = before_hole(content)
+    lines, is_torn = _whole_lines(whole)
     notes, damaged = [], []
     text: list[bytes] = []
     is_tight, was = False, _Of.BLANK
@@ -56,7 +57,21 @@ def read_notes(content: bytes) -> Notes:
     if len(text) > _TEXT_LINES:  # more than a crash leaves
         damaged.append(text[0])
         text = []
-    return Notes(tuple(notes), tuple(damaged), is_torn or bool(text), is_tight)
+    return Notes(tuple(notes), tuple(damaged), is_torn or bool(text) or whole != content, is_tight)
+
+
+def before_hole(content: bytes) -> bytes:
+    """What stands before the zeros that a power cut left of the last note; all, if there are none.
+
+    A note is synced before the next one is begun, so nothing but the rest of one stands behind such zeros. SECURITY:
+    where a whole one does, they are somebody's work, and it is not to be lost with them.
+    """
+    whole, _, rest = content.partition(b"\0")
+    behind = [line for line in map(bytes.strip, rest.split(b"\n")[1:]) if line]
+    signatures = [place for place, line in enumerate(behind) if line.startswith(_MARK)]
+    if len(signatures) > 1 or (signatures and signatures[0] >= _TEXT_LINES):
+        return content
+    return whole
 
 
 def shown(text: bytes) -> str:

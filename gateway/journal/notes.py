@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.checkpoints import Checkpoint, sign, split_notes
+from gateway.audit.notes import before_hole
 from gateway.journal.disk import Disk
 from gateway.journal.recovery import NOTES_NAME, last_notes, write_all
 
@@ -30,6 +31,9 @@ def append_note(directory: Path, checkpoint: Checkpoint, key: Ed25519PrivateKey,
 
 
 def _mend(descriptor: int, content: bytes, begin: int, disk: Disk) -> None:
+    if len(without_hole := before_hole(content)) < len(content):
+        disk.truncate(descriptor, begin + len(without_hole))
+        content = without_hole
     notes, _ = split_notes(content)
     whole = b"".join(note + b"\n" for note in notes)
     if whole == content + b"\n":

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from gateway.audit.chain import Header, Link, digest_of, is_unchained
 from gateway.audit.checkpoints import NoteInvalid, open_note, split_notes
 from gateway.audit.lines import read_sequence
+from gateway.audit.notes import before_hole
 from gateway.audit.tampering import Finding, Kind, diagnose
 from gateway.journal.disk import Disk
 from gateway.journal.walking import BLOCK_BYTES, Walked, ending, grown_over, walked
@@ -138,7 +139,7 @@ def _chained_lines(directory: Path, numbers: Sequence[int]) -> int:
 def _signed_lines(directory: Path) -> float:
     """How many chained lines the last checkpoint stands for, whoever signed it; all if nobody can tell."""
     try:
-        notes, _ = split_notes(last_notes(directory / NOTES_NAME)[0])
+        notes, _ = split_notes(before_hole(last_notes(directory / NOTES_NAME)[0]))
         return max((open_note(note, ()).size for note in notes), default=0)
     except FileNotFoundError:
         return 0

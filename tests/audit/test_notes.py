@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.checkpoints import Checkpoint, sign
-from gateway.audit.notes import read_notes, shown
+from gateway.audit.notes import before_hole, read_notes, shown
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 NOTE = sign(Checkpoint("scim-gateway/gw-1", 20852, bytes(range(32))), KEY)
@@ -39,6 +39,23 @@ def test_of_a_torn_note_nothing_is_taken(size: int) -> None:
 
 def test_zeros_that_a_power_cut_leaves_are_a_torn_note() -> None:
     assert read_notes(FILE + bytes(300)).is_torn
+
+
+@pytest.mark.parametrize("size", range(1, len(NOTE) + 2))
+def test_so_are_zeros_before_the_rest_of_a_note(size: int) -> None:
+    """A page ends within it, and only the next one got to the disk."""
+    found = read_notes(FILE + bytes(size) + (NOTE + b"\n")[size:])
+
+    assert found.notes == (NOTE, NOTE)
+    assert (found.damaged, found.is_torn, found.is_tight) == ((), True, False)
+
+
+@pytest.mark.parametrize("size", range(1, len(NOTE)))
+def test_zeros_before_a_whole_note_are_damage_and_do_not_hide_it(size: int) -> None:
+    found = read_notes(FILE + bytes(size) + (NOTE + b"\n")[size:] + NOTE + b"\n")
+
+    assert found.notes[-1] == NOTE
+    assert before_hole(FILE + bytes(size) + (NOTE + b"\n")[size:] + NOTE) != FILE
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ NOTE = sign(CHECKPOINT, KEY)
         (NOTE, 2),  # a crash took the blank line
         (NOTE + b"\n" + NOTE[:50], 2),
         (NOTE[:20], 1),
+        (NOTE + b"\n" + bytes(40) + NOTE[40:] + b"\n", 2),  # a power cut left zeros for its first page
+        (NOTE + b"\n" + bytes(len(NOTE) - 20) + NOTE[-20:] + b"\n", 2),
+        (NOTE + b"\0", 2),
     ],
 )
 def test_what_a_crash_left_of_a_note_spoils_none_that_follows(

@@ -175,6 +175,14 @@ def test_zeros_at_the_beginning_of_a_file_of_which_a_line_is_signed_are_a_tamper
     assert recovered.broken is not None
 
 
+def test_zeros_within_the_last_checkpoint_hide_no_torn_tail(tmp_path: Path) -> None:
+    zeroed(tmp_path, 5, slice(2000, 2300))
+    notes = (tmp_path / NOTES_NAME).read_bytes()
+    (tmp_path / NOTES_NAME).write_bytes(notes + bytes(20) + notes[20:])
+
+    assert recover(tmp_path, Disk()).broken is None
+
+
 def test_an_edit_behind_the_signed_lines_is_no_torn_tail(tmp_path: Path) -> None:
     path, content = zeroed(tmp_path, 0, slice(0, 0))
     path.write_bytes(content.replace(b'"seq":21,', b'"seq":91,'))
