@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -54,11 +55,7 @@ class Disk:
 
     def sync_directory(self, directory: Path) -> None:
         """Return only when the names in it would survive a power cut."""
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(directory)
 
     def settle(self, path: Path) -> None:
         """Return only when all that a file holds would survive a power cut, and is read from the disk again.
@@ -96,4 +93,13 @@ class Disk:
 
     def close(self, descriptor: int) -> None:
         """Give a descriptor back."""
+        os.close(descriptor)
+
+
+def sync_directory(directory: Path, sync: Callable[[int], None] = os.fsync) -> None:
+    """Return only when the names in it would survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync(descriptor)
+    finally:
         os.close(descriptor)

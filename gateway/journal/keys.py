@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from gateway.journal.disk import sync_directory
+
 KEY_NAME = "audit-key.pem"  # in the state directory
 
 
@@ -91,8 +93,4 @@ def _make(path: Path, sync: Callable[[int], None]) -> None:
     finally:
         draft.unlink()
     # Else a power cut takes the name, and the next start makes another key, to which the old checkpoints are foreign.
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        sync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent, sync)
