@@ -139,9 +139,8 @@ class Instance:
             stack.enter_context(exclusive(self.settings.gateway.state_directory))
             await self.upkeep.begin(self.settings.audit.key_file, self.settings.gateway.state_directory)
             await stack.enter_async_context(self.journal)
-            await (
-                self.upkeep.note_what_was_found()
-            )  # at once: opened, the log is mended, and the next start finds nothing
+            # At once: opened, the log is mended, and the next start finds nothing.
+            await self.upkeep.note_what_was_found()
             await stack.enter_async_context(self.keeper)
             await stack.enter_async_context(self.keyring.keeper)
             await self._open_on_record(stack)
