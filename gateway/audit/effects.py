@@ -8,7 +8,7 @@ from enum import Enum
 from urllib.parse import unquote
 
 from gateway.audit.people import EXTERNAL_ID, ID, USER_NAME
-from gateway.audit.records import Record, number_of, text_of
+from gateway.audit.records import Record, number_of, text_of, texts_of
 
 _USERS, _GROUPS = "/Users/", "/Groups/"
 _NAMES_MEMBERS = {"group.members.replace", "group.replace", "group.patch"}
@@ -92,7 +92,7 @@ def _writes_active(record: Record) -> bool:
 
 def user_of(record: Record) -> Whom:
     """The one person of a write to a user; who is meant by /Me, only the guard knows."""
-    people, lost = people_of(record), _texts(record, "lost")
+    people, lost = people_of(record), texts_of(record, "lost")
     resource = text_of(record, "resource")
     identifier = _last_part(resource, _USERS) or (lost[0] if lost else "")
     whom = people[0] if people else Whom()
@@ -101,7 +101,7 @@ def user_of(record: Record) -> Whom:
 
 def _group_changes(record: Record, operation: str) -> Iterator[Change]:
     group = group_of(record)
-    lost = list(dict.fromkeys(_texts(record, "lost")))
+    lost = list(dict.fromkeys(texts_of(record, "lost")))
     for person in lost:
         yield Change(Effect.REMOVED, Whom(person), group)
     if (more := number_of(record, "lost_total") - len(lost)) > 0:
@@ -129,11 +129,6 @@ def people_of(record: Record) -> list[Whom]:
     people = record.get("people")
     each = [person for person in people if isinstance(person, dict)] if isinstance(people, list) else []
     return [Whom(text_of(who, ID), text_of(who, USER_NAME), text_of(who, EXTERNAL_ID)) for who in each]
-
-
-def _texts(record: Record, key: str) -> list[str]:
-    value = record.get(key)
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _last_part(resource: str, collection: str) -> str:

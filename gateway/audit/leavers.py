@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from gateway.audit.effects import Change, Effect
 from gateway.audit.people import details_of, folded, tenant_of
 from gateway.audit.queries import HELD_REASONS, time_of
-from gateway.audit.records import Record, number_of, text_of
+from gateway.audit.records import Record, number_of, text_of, texts_of
 from gateway.audit.tasks import tasks_of
 
 _GIVES_BACK = {
@@ -102,8 +102,7 @@ class Leavers:
         """Take up a notice: what it decides, also about those whose client has not come again yet."""
         kind, details, at = text_of(record, "notice"), details_of(record), time_of(record)
         if kind == "guard-decision":
-            some = details.get("tasks")
-            tasks = frozenset(filter(_is_text, some)) if isinstance(some, list) else None
+            tasks = frozenset(texts_of(details, "tasks")) if isinstance(details.get("tasks"), list) else None
             by, reason = text_of(details, "by") or "somebody", text_of(details, "reason")
             decision = Decision(text_of(details, "ruling"), by, at, reason, tasks)
         elif kind == "wave-expired":
@@ -180,10 +179,6 @@ class Leavers:
 def _person(record: Record, change: Change) -> tuple[str, str]:
     """Ids are case-exact (RFC 7643 section 3.1), userNames are not."""
     return tenant_of(record), change.whom.id or folded(change.whom.user_name)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _advance(task: Leaving, record: Record) -> str:

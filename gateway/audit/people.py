@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from gateway.audit.records import Record, text_of
+from gateway.audit.records import Record, text_of, texts_of
 
 ID, USER_NAME, EXTERNAL_ID = "id", "userName", "externalId"
 KINDS = (USER_NAME, ID, EXTERNAL_ID)
@@ -51,8 +51,7 @@ def names_of(record: Record) -> list[Name]:
                 if kind in KINDS and isinstance(value, str):
                     found.append((kind, value))
     if "lost" in record:
-        lost = record["lost"]
-        found += [(ID, value) for value in lost if isinstance(value, str)] if isinstance(lost, list) else ()
+        found += [(ID, value) for value in texts_of(record, "lost")]
     resource = record.get("resource")
     if resource is None and "path" in record:
         resource = address_in(text_of(record, "path"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TypeAlias
 
 import orjson
@@ -30,6 +31,20 @@ def number_of(record: Record, key: str) -> int:
     """A whole number, 0 when there is none."""
     value = record.get(key)
     return value if type(value) is int else 0  # True is an int too
+
+
+def texts_of(record: Record, key: str) -> list[str]:
+    """The strings of a list, none when there is no list."""
+    value = record.get(key)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def written_at(line: bytes) -> float | None:
+    """When a line was written, in Unix seconds; None when it does not say so."""
+    try:
+        return datetime.fromisoformat(text_of(read_record(line) or {}, "time")).timestamp()
+    except (OverflowError, ValueError):
+        return None
 
 
 def harmless(line: bytes, record: Record) -> bytes:

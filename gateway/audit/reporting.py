@@ -180,7 +180,7 @@ class Report:
     def _total(self, record: Record, change: Change, *, is_done: bool) -> None:
         """Of what is not done people are counted, not attempts, and nobody for whom it is done by a later one."""
         who, effect = change.whom, change.effect.value
-        name = who.id or folded(who.user_name or who.external_id) or text_of(record, "resource")
+        name = _name(who) or text_of(record, "resource")
         key = (tenant_of(record), effect, change.group, name)
         if is_done:
             self.totals[effect] += who.count
@@ -214,11 +214,16 @@ def _task(record: Record, changes: list[Change]) -> Task:
     tenant = tenant_of(record)
     if len(changes) == 1 and changes[0].whom.count == 1:
         effect, who, group = changes[0].effect, changes[0].whom, changes[0].group
-        return tenant, effect.value, who.id or folded(who.user_name or who.external_id), group
+        return tenant, effect.value, _name(who), group
     attributes = record.get("attributes") if text_of(record, "method") == "PATCH" else ""
-    whom = [who.id or folded(who.user_name or who.external_id) for who in people_of(record)]
+    whom = [_name(who) for who in people_of(record)]
     name = text_of(record, "resource_name")
     return tenant, operation_of(record), text_of(record, "resource"), f"{name} {attributes} {whom}"
+
+
+def _name(who: Whom) -> str:
+    """By which a client's attempts at the same person are known."""
+    return who.id or folded(who.user_name or who.external_id)
 
 
 def _request_key(record: Record) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from gateway.audit.chain import Link, digest_of, read_prev
 from gateway.audit.lines import read_sequence
 
 CONTEXT_LINES = 4096  # how far behind it a line is looked for that is not where it must be
+CONTEXT_BYTES = 4 << 20  # and no further than that
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from gateway.audit.records import Record, text_of
+from gateway.audit.effects import people_of
+from gateway.audit.records import Record, text_of, texts_of
 
 _LISTS = ("attributes", "people", "lost")
 
@@ -50,7 +51,7 @@ def tasks_of(record: Record) -> tuple[str, ...]:
     if not isinstance(guard, dict) or (method == "PATCH" and any(f"{key}_total" in record for key in _LISTS)):
         return ()
     of_group = resource.startswith("/Groups/")
-    lost = _texts(record.get("lost"))
+    lost = texts_of(record, "lost")
     found = [
         digest_of(
             parts_of(
@@ -59,20 +60,11 @@ def tasks_of(record: Record) -> tuple[str, ...]:
                 resource=resource,
                 loss=text_of(guard, "loss"),
                 operation=text_of(record, "operation"),
-                attributes=_texts(record.get("attributes")),
-                members=_ids(record.get("people")) if of_group else None,
+                attributes=texts_of(record, "attributes"),
+                members=[who.id for who in people_of(record)] if of_group else None,
                 taken=taken,
             )
         )
         for taken in ((lost, ()) if of_group and lost else ((),))
     ]
     return tuple(found)
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple([item for item in value if isinstance(item, str)]) if isinstance(value, list) else ()
-
-
-def _ids(people: object) -> tuple[str, ...]:
-    each = [person for person in people if isinstance(person, dict)] if isinstance(people, list) else []
-    return tuple([text_of(person, "id") for person in each])

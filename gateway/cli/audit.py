@@ -180,7 +180,7 @@ def _headlines(verdict: Verdict) -> list[str]:
     said = ["NOTHING PROVEN: nothing is signed, for no checkpoint holds"] if verdict.is_unsigned else []
     unsigned = verdict.unsigned_from
     if last and unsigned != first:
-        signed_to = unsigned - 1 if unsigned else last
+        signed_to = verdict.signed_to
         one, several = f"line {first} is as it was", f"lines {first} to {signed_to} are as they were"
         said.append(f"{one if first == signed_to else several} written")
     if unsigned:

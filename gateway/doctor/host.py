@@ -98,8 +98,7 @@ async def record_is_whole(visit: Visit) -> Finding:
 
 
 def _proven(verdict: Verdict) -> str:
-    unsigned = verdict.unsigned_from
-    signed_to = unsigned - 1 if unsigned else verdict.last
+    unsigned, signed_to = verdict.unsigned_from, verdict.signed_to
     said = [f"lines {verdict.first} to {signed_to} are as they were written"] if signed_to >= verdict.first else []
     if unsigned:
         said.append(f"lines {unsigned} to {verdict.last} hang together, and no checkpoint stands for them yet")

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from gateway.audit.lines import MAX_LINE_BYTES
-from gateway.audit.records import read_record, text_of
+from gateway.audit.records import written_at
 from gateway.journal.recovery import segment_paths
 
 BELIEVED_SECONDS = 2 * 86_400.0
@@ -43,9 +42,9 @@ def leads_up_to(directory: Path, now: float) -> bool:
     later = now
     for path in reversed(segment_paths(directory)):
         with path.open("rb") as segment:
-            began_at = time_of(segment.readline())
+            began_at = written_at(segment.readline())
             segment.seek(max(0, os.fstat(segment.fileno()).st_size - 2 * MAX_LINE_BYTES))
-            ended_at = time_of(segment.read().rpartition(b"\n")[0].rpartition(b"\n")[2])
+            ended_at = written_at(segment.read().rpartition(b"\n")[0].rpartition(b"\n")[2])
         if began_at is None or began_at > now:
             continue
         if later - (ended_at or began_at) > BELIEVED_SECONDS:
@@ -54,11 +53,3 @@ def leads_up_to(directory: Path, now: float) -> bool:
             return True
         later = began_at
     return True
-
-
-def time_of(line: bytes) -> float | None:
-    """When a line was written, in Unix seconds; None when it does not say so. Pure."""
-    try:
-        return datetime.fromisoformat(text_of(read_record(line) or {}, "time")).timestamp()
-    except (OverflowError, ValueError):
-        return None

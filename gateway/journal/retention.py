@@ -10,8 +10,7 @@ from math import inf
 from pathlib import Path
 
 from gateway.audit.chain import digest_of
-from gateway.audit.records import number_of, read_record, text_of
-from gateway.journal.clocks import time_of
+from gateway.audit.records import number_of, read_record, text_of, written_at
 from gateway.journal.recovery import segment_paths
 
 log = logging.getLogger(__name__)
@@ -96,7 +95,7 @@ def _ended_at(start: _Start, following: Sequence[Path], now: float) -> float:
 def _start(path: Path) -> _Start | None:
     with path.open("rb") as segment:
         line = segment.readline()
-    record, began_at = read_record(line) or {}, time_of(line)
+    record, began_at = read_record(line) or {}, written_at(line)
     sequence = number_of(record, "seq")
     if began_at is None or sequence <= 0:
         return None

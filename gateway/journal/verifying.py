@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gateway.audit.chain import Header, Link, digest_of, is_unchained, read_header, read_prev, walk
 from gateway.audit.checkpoints import Checkpoint, origin_of
 from gateway.audit.lines import read_sequence
+from gateway.audit.people import details_of
 from gateway.audit.records import number_of, read_record
-from gateway.audit.tampering import CONTEXT_LINES, Finding, Kind, diagnose
+from gateway.audit.tampering import CONTEXT_BYTES, CONTEXT_LINES, Finding, Kind, diagnose
 from gateway.journal.listing import packed_in, segments_of
 from gateway.journal.witnesses import hear
 
 _BLOCK_BYTES = 1 << 20
-_MOST_CONTEXT_BYTES = 4 << 20
 _TRIES = 3  # of a log whose files are deleted under our hands
 _MOST_TOLD = 4  # findings about checkpoints
 _OF_WHAT_IS_NOT_THERE = (Kind.REMOVAL, Kind.TRUNCATION)
@@ -47,6 +47,11 @@ class Verdict:
     def unsigned_from(self) -> int:
         """The first of these lines that hang together and that no checkpoint stands for yet; 0: there are none."""
         return max(self.first, self.proven_to + 1) if self.proven_to < self.last else 0
+
+    @property
+    def signed_to(self) -> int:
+        """The last of these lines that a checkpoint stands for; one before the first when none does."""
+        return self.unsigned_from - 1 if self.unsigned_from else self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +291,8 @@ class _Verification:
             return
         for line in lines:
             if _DELETED in line:
-                details = (read_record(line) or {}).get("details")
-                if isinstance(details, dict):  # else the chain judges it
-                    self._deleted.setdefault(number_of(details, "last"), read_sequence(line) or 0)
+                record = read_record(line) or {}  # the chain judges what it is
+                self._deleted.setdefault(number_of(details_of(record), "last"), number_of(record, "seq"))
 
     def _must_be_whole(self, *, is_from_its_first_file: bool) -> None:
         """A log that does not begin with line 1 must say of what came before that it was deleted as it should be."""
@@ -372,7 +376,7 @@ def _context(paths: Sequence[Path], offset: int) -> list[bytes]:
     for line in islice(_lines(paths, offset), CONTEXT_LINES):
         context.append(line)
         size += len(line)
-        if size > _MOST_CONTEXT_BYTES:
+        if size > CONTEXT_BYTES:
             break
     return context or [b""]
 

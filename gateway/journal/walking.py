@@ -13,10 +13,9 @@ from typing import BinaryIO
 from gateway.audit.chain import Header, Link, read_header, walk
 from gateway.audit.lines import read_sequence
 from gateway.audit.merkle import Tree, grown, leaf
-from gateway.audit.tampering import CONTEXT_LINES
+from gateway.audit.tampering import CONTEXT_BYTES, CONTEXT_LINES
 
 BLOCK_BYTES = 1 << 20
-_MOST_FOLLOWING_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def grown_over(tree: Tree, file: BinaryIO, start: int, end: int) -> Tree:
 
 def _lines_at(file: BinaryIO, start: int, end: int) -> tuple[bytes, ...]:
     file.seek(start)
-    lines, end_of_room = list[bytes](), start + _MOST_FOLLOWING_BYTES
+    lines, end_of_room = list[bytes](), start + CONTEXT_BYTES
     while start < min(end, end_of_room) and len(lines) < CONTEXT_LINES:
         lines.append(file.readline(end - start).removesuffix(b"\n"))
         start += len(lines[-1]) + 1

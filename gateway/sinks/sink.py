@@ -12,11 +12,10 @@ import logging
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from gateway.audit.records import read_record, text_of
+from gateway.audit.records import written_at
 from gateway.journal.cursors import CursorFile, Position
 from gateway.journal.tail import Batch, read_on
 from gateway.sinks.outlets import Channel, Outlet
@@ -140,7 +139,7 @@ class Sink:
         if durable == self._sent:
             return b"", Batch((), self._sent)
         content, batch = await asyncio.to_thread(self._read_and_frame, self._sent, durable)
-        self._oldest_at = _moment(batch.lines[0]) if batch.lines else None
+        self._oldest_at = written_at(batch.lines[0]) if batch.lines else None
         return content, batch
 
     def _read_and_frame(self, start: Position, durable: Position) -> tuple[bytes, Batch]:
@@ -200,11 +199,3 @@ class Sink:
 
 def _why(error: OSError) -> str:
     return error.strerror or str(error) or type(error).__name__
-
-
-def _moment(line: bytes) -> float | None:
-    """When a line was written, in Unix seconds."""
-    try:
-        return datetime.fromisoformat(text_of(read_record(line) or {}, "time")).timestamp()
-    except (ValueError, OverflowError):
-        return None
